@@ -19,7 +19,7 @@ from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.stop import StopToken
-from tests.support.command import Load
+from tests.support.command import Load, wait_until
 
 if TYPE_CHECKING:
     from replica_cli.core.position import Position
@@ -171,6 +171,33 @@ def test_a_prepared_transaction_that_was_left_keeps_no_other_table_from_being_re
             open_one(session, locker, XA)
         assert caught.value.remedy is Remedy.RETRY
         owner.execute("XA ROLLBACK 'left'")
+
+
+@BOTH
+def test_an_xa_commit_whose_rows_are_not_visible_yet_is_counted_and_still_prepared(
+    server_factory: ServerFactory, version: str
+) -> None:
+    """`open_snapshot` relies on this. A replica that never answers holds the commit after it is in the log."""
+    server = server_factory("mariadb", version)
+    load_context(server)
+    with server.session(database="d") as session, server.session(database="d") as owner:
+        prepare_xa(owner)
+        for name, value in (("timeout", "60000"), ("wait_point", "'AFTER_SYNC'"), ("enabled", "1")):
+            session.execute(f"SET GLOBAL rpl_semi_sync_master_{name} = {value}")
+        committing = threading.Thread(target=owner.execute, args=("XA COMMIT 'left'",))
+        committing.start()
+        wait_until(lambda: bool(session.rows(WAITING_FOR_REPLICA)), "the commit to wait for a replica")
+        assert session.rows("SELECT id FROM xa") == []
+        assert session.rows("SHOW BINLOG EVENTS IN 'binlog.000001'")[-1][5] == "XA COMMIT X'6c656674',X'',1"
+        assert session.rows("SHOW GLOBAL STATUS LIKE 'com_xa_commit'") == [("Com_xa_commit", "1")]
+        assert [name for *_, name in session.rows("XA RECOVER")] == [b"left"]
+        session.execute("SET GLOBAL rpl_semi_sync_master_enabled = 0")
+        committing.join(60)
+        assert session.rows("SELECT id FROM xa") == [(-1,)]
+        assert session.rows("XA RECOVER") == []
+
+
+WAITING_FOR_REPLICA = "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting for semi-sync ACK%'"
 
 
 def test_without_the_right_to_lock_it_says_which_right(server_factory: ServerFactory) -> None:
