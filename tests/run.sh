@@ -2,6 +2,8 @@
 # Set everything up, then check and test. Safe to run again: what is done is skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Container images often set this. Each of the thousands of commands that the tests start would compile every module.
+unset PYTHONDONTWRITEBYTECODE
 . examples/setup.sh
 . tests/server_roots.sh
 
