@@ -1,4 +1,4 @@
-"""Torture with fixed seeds, by the command: on the first covered server, and on the last."""
+"""Torture with fixed seeds, by the command: on the first covered server; a run of everything also on the last."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import pytest
 from tests.support.servers import covered_binaries, is_everything
 
 ROOT = Path(__file__).parents[2]
+RUNS: list[tuple[int, tuple[str, ...]]] = [(0, ("--seed", "4"))]
+if is_everything():
+    RUNS.append((-1, ("--seed", "5", "--shared")))
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("index", "words"), [(0, ("--seed", "4")), (-1, ("--seed", "5", "--shared"))])
+@pytest.mark.parametrize(("index", "words"), RUNS)
 @pytest.mark.skipif(not covered_binaries(), reason="no server to torture")
 def test_a_while_of_faults_loses_and_doubles_nothing(index: int, words: tuple[str, ...], tmp_path: Path) -> None:
     minutes = "1" if is_everything() else "0.5"
