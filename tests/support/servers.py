@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _VARIABLE = "REPLICA_TEST_SERVERS"
 _EVERYTHING = "REPLICA_TEST_EVERYTHING"
 _TESTS = Path(__file__).parents[1]
+_LARGE_LOG_BYTES = 1 << 20
 
 
 class ServerFactory(Protocol):
@@ -83,7 +84,10 @@ class ServerPool:
         return server
 
     def drop(self, prefix: str) -> None:
-        """Drop each schema whose name begins with `prefix`, on the servers that were used since the last drop."""
+        """Drop each schema whose name begins with `prefix`, on the servers that were used since the last drop.
+
+        A server whose log file has grown begins another one: to check a position, a server reads the file up to there.
+        """
         used, self._used = self._used, set()
         for server in used:
             if server.is_running:
@@ -95,6 +99,9 @@ class ServerPool:
                     )
                     for (name,) in found:
                         session.execute(f"DROP DATABASE `{name}`")
+                    log_status = "SHOW MASTER STATUS" if session.is_mariadb else "SHOW BINARY LOG STATUS"
+                    if int(session.rows(log_status)[0][1]) > _LARGE_LOG_BYTES:
+                        session.execute("FLUSH BINARY LOGS")
 
     def close(self) -> None:
         self._sandbox.close()
