@@ -61,7 +61,6 @@ class TableLifecycle:
     |------------------------|------------------------------|------------------------------------------|
     | request_copies         | any, live too                | pending                                  |
     | begin_copies           | any, live too                | copying; pending if the start is unknown |
-    | begin_copies           | any, live too                | quarantined if it may not be copied      |
     | copy_started           | pending, copying             | copying                                  |
     | end_copies             | copying                      | copied; joining if the stream passed     |
     | caught_up              | joining                      | joining, at a later position             |
@@ -125,19 +124,9 @@ class TableLifecycle:
         before = {n: r.reason for n, r in self.load().items() if r.state is TableState.QUARANTINED}
         self._write([begun(NewCopy(n, before.get(n) or reason)) for n in names])
 
-    def begin_copies(
-        self, copies: Iterable[NewCopy], first: Sequence[bytes] = (), *, refused: Sequence[QuarantineCause] = ()
-    ) -> None:
-        """Record copies that begin, in the caller's transaction, and commit it.
-
-        Args:
-            copies: the copies.
-            first: statements to run before.
-            refused: tables that are quarantined instead, because they may not be copied.
-
-        """
-        self._write_and_commit([*(begun(copy) for copy in copies), *map(quarantined, refused)], first)
-        self._log_quarantine(refused, logging.ERROR)
+    def begin_copies(self, copies: Iterable[NewCopy], first: Sequence[bytes] = ()) -> None:
+        """Run the statements `first`, record copies that begin, in the caller's transaction, and commit it."""
+        self._write_and_commit([begun(copy) for copy in copies], first)
 
     def copy_started_statement(self, copy: NewCopy) -> bytes:
         """Return the statement that records the start position of a copy, for the transaction of its progress."""
@@ -198,10 +187,6 @@ class TableLifecycle:
         """Quarantine tables, all of them at once, log each with what to type, and return their records."""
         records = [quarantined(cause) for cause in causes]
         self._write(records)
-        self._log_quarantine(causes, level)
-        return records
-
-    def _log_quarantine(self, causes: Sequence[QuarantineCause], level: int) -> None:
         for cause in causes:
             name = cause.name
             advice = cause.advice or copy_advice([name], is_refused=is_copy_refused(cause.reason))
@@ -209,6 +194,7 @@ class TableLifecycle:
                 logger, level, Tag.SKIPPED, "is quarantined: %s; %s", short_reason(cause.reason, name), advice,
                 instance=self._instance, schema=name.schema, table=name.table, position=cause.stopped_at,
             )  # fmt: skip
+        return records
 
     def note_refusal(self, name: TableName, refusal: str) -> None:
         """Add to the reason of a table, if it is still quarantined, that a copy of it is refused too, and why."""

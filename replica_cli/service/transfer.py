@@ -42,14 +42,10 @@ from replica_cli.service.requested_copies import RequestedCopies
 from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.reporter import Reporter
     from replica_cli.core.reports.health import Finding
     from replica_cli.core.requests.transfer import TransferRequest
     from replica_cli.core.settings import Server, Settings
-    from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
     from replica_cli.transfer.planning.plan import CopyPlan
@@ -261,30 +257,18 @@ def _copy_as_writer(
     plan = planned.shown
     names = tuple(t.name for t in plan.tables) if plan.is_partial else ()
     shown = ShownPlan(planned.copy, planned.is_new) if planned.copy is not None else None
-    store = TableLifecycle(session, settings.state_schema, server.name)
-    # A copy of all tables from the beginning forgets the records that were there before.
-    before = set() if planned.copy is not None and planned.copy.starts_position else _quarantined(store).keys()
     result = copy_to_the_end(
-        settings, server, plan.mode, tables=names, shown=shown, store=store, stop=stop, report=publisher.copying,
+        settings, server, plan.mode, tables=names, shown=shown,
+        store=TableLifecycle(session, settings.state_schema, server.name), stop=stop, report=publisher.copying,
         guard=guard,
     )  # fmt: skip
     failure = None
     if not result.is_complete:
         failure = Failure.of(_incomplete(server, result.errors))
-    elif refused := [record for name, record in _quarantined(store).items() if name not in before]:
-        failure = _quarantine_failure(refused)
     return CopyReport(
         server.name, result.tables, result.rows, result.milliseconds, len(result.errors), result.start, result.end,
         failure,
     )  # fmt: skip
-
-
-def _quarantined(store: TableLifecycle) -> dict[TableName, TableRecord]:
-    return {name: record for name, record in store.load().items() if record.state is TableState.QUARANTINED}
-
-
-def _quarantine_failure(records: Sequence[TableRecord]) -> Failure:
-    return Failure.of(ReplicaError("; ".join(f"{r.name}: {short_reason(r.reason, r.name)}" for r in records)))
 
 
 def _incomplete(server: Server, errors: tuple[tuple[str, str], ...]) -> ReplicaError:
@@ -335,7 +319,8 @@ def _request_from_stream(
                 hint=f"`replica {command}` goes on with it",
             )
     failed = [r for r in records.values() if r.name in names and r.state is TableState.QUARANTINED]
-    failure = _quarantine_failure(failed) if failed else None
+    reasons = "; ".join(f"{r.name}: {short_reason(r.reason, r.name)}" for r in failed)
+    failure = Failure.of(ReplicaError(reasons)) if failed else None
     rows = requested.rows(names - {r.name for r in failed}, stop)
     milliseconds = int((time.monotonic() - started) * 1000)
     reporter.on_status(WorkerStatus(server.name, Phase.FAILED if failed else Phase.FINISHED))

@@ -9,10 +9,12 @@ from replica_cli.checkpoint.positions import PositionStore, SavedPosition
 from replica_cli.checkpoint.progress import ProgressStore, RangeProgress
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
-from replica_cli.checkpoint.table_records import OF_SECONDARY, EndedCopy, NewCopy, QuarantineCause, TableRecord
+from replica_cli.checkpoint.table_records import EndedCopy, NewCopy, TableRecord
+from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.mysql.binlog.snapshots import visible_position
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.side_by_side import side_by_side
+from replica_cli.transfer.errors import PlanChanged, TablesOccupied
 from replica_cli.transfer.make_tables import drop_table
 from replica_cli.transfer.planning.schema_changes import SchemaChanges, find_schema_changes, gone_since
 from replica_cli.transfer.planning.secondary_state import find_existing
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
     from replica_cli.transfer.planning.plan import CopyPlan
     from replica_cli.transfer.table_copy import TableCopy
 
-_MADE_LATE = "made while the copy was planned"
-
 
 def begin_copy(
     primary: Session,
@@ -44,11 +44,14 @@ def begin_copy(
 ) -> tuple[Position | None, frozenset[TableName]]:
     """Save the start of the copy: the position and the state of each table.
 
-    Tables that were added or dropped while the copy was planned leave `copies`. An added table whose name a table of
-    the secondary's own has, with rows, is quarantined: the plan did not say that these rows go.
+    Tables that were added or dropped while the copy was planned leave `copies`.
 
     Returns:
         The start position, None if no table is copied from its beginning, and the tables that another plan must copy.
+
+    Raises:
+        PlanChanged: the primary has made a table whose rows on the secondary the plan keeps. Nothing was changed.
+        TablesOccupied: the same in a first copy.
     """
 
     def read_start() -> tuple[Position | None, SchemaChanges, frozenset[TableName]]:
@@ -59,8 +62,7 @@ def begin_copy(
         return start, SchemaChanges(), gone_since(primary, [table.name for table in copies if table.copies_from_start])
 
     (start, changes, gone), _ = side_by_side(read_start, partial(_make_schemas, secondary, plan))
-    kept = _kept_on_secondary(secondary, plan, changes.added)
-    added = changes.added - kept
+    _check_added(secondary, plan, changes.added)
     _apply_schema_changes(secondary, plan, copies, changes, waits)
     fresh = [table for table in copies if table.copies_from_start]
     tables = TableLifecycle(secondary, plan.state_schema, plan.instance)
@@ -84,21 +86,26 @@ def begin_copy(
             # It was dropped or renamed before the position, so no later event in the log says that. It must be planned
             # again.
             table.repeat_later()
-    new = [NewCopy(name, _MADE_LATE) for name in sorted(added)]
+    new = [NewCopy(name, "made while the copy was planned") for name in sorted(changes.added)]
     new += [NewCopy(table.name, table.reason, table.start) for table in fresh]
     if not plan.starts_position:
         progress.forget(*(copy.name for copy in new))
-    refused = [QuarantineCause(name, f"{_MADE_LATE}; {OF_SECONDARY}", stopped_at=start) for name in sorted(kept)]
-    tables.begin_copies(new, first_statements, refused=refused)
-    return start, added
+    tables.begin_copies(new, first_statements)
+    return start, changes.added
 
 
-def _kept_on_secondary(secondary: Session, plan: CopyPlan, added: frozenset[TableName]) -> frozenset[TableName]:
-    """Return the added tables that the secondary has already, with rows that the plan did not mean to replace."""
-    unplanned = added - plan.vanished - {table.planned.name for table in plan.tables}
-    selection = plan.origin.selection
-    targets = find_existing(secondary, selection, unplanned) if unplanned else {}
-    return frozenset(name for name in unplanned if (target := selection.target(name)) and targets.get(target))
+def _check_added(secondary: Session, plan: CopyPlan, added: frozenset[TableName]) -> None:
+    """Raise PlanChanged or TablesOccupied if an added table would replace rows that the plan keeps.
+
+    They are those of an orphan table. The plan that copies the added tables is not shown to anybody.
+    """
+    replaceable = plan.vanished | plan.secondary_state.unfinished | {table.planned.name for table in plan.tables}
+    unplanned = added - replaceable
+    existing = find_existing(secondary, plan.origin.selection, unplanned) if unplanned else {}
+    if occupied := sorted(target for target, holds_rows in existing.items() if holds_rows):
+        if plan.mode is TransferMode.RESTART:
+            raise PlanChanged(plan.instance, occupied, ())
+        raise TablesOccupied(plan.instance, occupied, plan.secondary_state.other_instances)
 
 
 def _make_schemas(secondary: Session, plan: CopyPlan) -> None:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.errors import UnfinishedTransfer
 from replica_cli.core.reports.transfer import CopyMethod, TableAction
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import TransferSettings
 from replica_cli.core.status import TableState
+from replica_cli.core.table import TableName
 from replica_cli.mysql.catalog.table_definitions import show_creates
 from replica_cli.stop import StopToken
-from replica_cli.transfer.errors import TablesOccupied, TablesRefused
+from replica_cli.transfer.errors import PlanChanged, TablesOccupied, TablesRefused
 from replica_cli.transfer.make_tables import make_table
 from replica_cli.transfer.planning.copy_definition import read_definition
 from tests.engine.copier import SIMPLE, Copier, numbers
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from replica_cli.core.status import CopyProgress
-    from replica_cli.core.table import TableDefinition, TableName
+    from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.session import Session
     from replica_cli.transfer.planning.copy_definition import CopyDefinition, Origin
     from replica_cli.transfer.table_copy import TableCopy
@@ -184,37 +186,53 @@ def test_a_table_of_the_secondary_alone_stays_if_a_first_copy_cannot_know_it(
 
 
 @pytest.mark.parametrize("mode", [TransferMode.NEW, TransferMode.RESTART])
-def test_rows_of_the_secondary_alone_stay_if_the_primary_makes_a_table_of_that_name_after_the_plan(
+def test_nothing_is_changed_if_the_primary_makes_a_table_whose_rows_on_the_secondary_the_plan_keeps(
     copier: Copier, mode: TransferMode
 ) -> None:
     copier.on_primary(f"CREATE TABLE t {SIMPLE}", "INSERT INTO t VALUES (1, 1, 1)")
     if mode is TransferMode.RESTART:
         copier.copy()
-    with copier.secondary.session() as session:
-        session.execute(f"CREATE DATABASE IF NOT EXISTS {copier.schema}")
-        for table in ("own", "bare"):
-            session.execute(f"CREATE TABLE {copier.schema}.{table} {SIMPLE}")
-        session.execute(f"INSERT INTO {copier.schema}.own VALUES (7, 7, 7)")
+    make_orphan(copier, "own", "INSERT INTO own VALUES (7, 7, 7)")
     plan = copier.plan(mode)
     assert f"{copier.schema}.own: not on the primary, it stays on db2 as it is" in plan.warnings
-    copier.on_primary(
-        f"CREATE TABLE own {SIMPLE}", f"CREATE TABLE bare {SIMPLE}",
-        "INSERT INTO own VALUES (1, 1, 1), (2, 2, 2)", "INSERT INTO bare VALUES (1, 1, 1), (2, 2, 2)",
-    )  # fmt: skip
-    result = copier.run(plan)
-    assert result.must_repeat
-    record = copier.records()["own"]
-    assert (record.state, record.stopped_at) == (TableState.QUARANTINED, result.start)
-    assert record.reason == "made while the copy was planned; a table of its own has the name on the secondary"
-    assert record.is_of_secondary
-    # The other one has no rows to lose.
-    assert copier.records()["bare"].state is TableState.PENDING
-    copier.copy(TransferMode.RESUME)
-    assert copier.count(copier.secondary, "bare") == 2
+    copier.on_primary(f"CREATE TABLE own {SIMPLE}", "INSERT INTO own VALUES (1, 1, 1), (2, 2, 2)")
+    before = copier.records() if mode is TransferMode.RESTART else {}
+    with pytest.raises(PlanChanged if mode is TransferMode.RESTART else TablesOccupied, match=r": \w+\.own$"):
+        copier.run(plan)
+    assert copier.records() == before
     assert copier.count(copier.secondary, "own") == 1
-    # The advised command replaces it.
-    copier.copy(TransferMode.NEW, "own")
+    # Another plan shows that its rows go.
+    plan = copier.plan(TransferMode.RESTART)
+    assert {t.planned.name.table: t.planned.action for t in plan.tables}["own"] is TableAction.REPLACE
+    assert copier.run(plan).is_complete
     copier.compare()
+
+
+def test_an_orphan_table_without_rows_or_of_an_unfinished_copy_is_copied_if_the_primary_makes_it_again(
+    copier: Copier,
+) -> None:
+    copier.on_primary(f"CREATE TABLE t {SIMPLE}", f"CREATE TABLE begun {SIMPLE}", "INSERT INTO begun VALUES (1, 1, 1)")
+    copier.copy()
+    make_orphan(copier, "bare")
+    with copier.secondary.session() as session:
+        tables = TableLifecycle(session, f"{copier.schema}_state", "db2")
+        tables.request_copies([TableName(copier.schema, "begun")], "why")
+    copier.on_primary("DROP TABLE begun")
+    plan = copier.plan(TransferMode.RESTART)
+    for table in ("bare", "begun"):
+        copier.on_primary(f"CREATE TABLE {table} {SIMPLE}", f"INSERT INTO {table} VALUES (2, 2, 2), (3, 3, 3)")
+    assert copier.run(plan).must_repeat
+    copier.copy(TransferMode.RESUME)
+    copier.compare()
+
+
+def make_orphan(copier: Copier, table: str, *statements: str) -> None:
+    """Make a table on the secondary alone."""
+    with copier.secondary.session() as session:
+        session.execute(f"CREATE DATABASE IF NOT EXISTS {copier.schema}")
+    with copier.secondary.session(database=copier.schema) as session:
+        for statement in (f"CREATE TABLE {table} {SIMPLE}", *statements):
+            session.execute(statement)
 
 
 def test_a_table_that_goes_while_the_copy_is_planned_is_no_fault(

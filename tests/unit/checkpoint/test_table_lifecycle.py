@@ -63,13 +63,11 @@ def drop(tables: TableLifecycle, *, must_catch_up: bool) -> None:
     tables.drop_on_primary(tables.load()[NAME], at(300), must_catch_up=must_catch_up)
 
 
-CAUSE = QuarantineCause(NAME, "why", at(150))
 # What is called, the legal states before, and the state after.
 TRANSITIONS: dict[str, tuple[Callable[[TableLifecycle], Any], tuple[TableState | None, ...], TableState | None]] = {
     "request_copies": (lambda t: t.request_copies([NAME], "why"), ANY, PENDING),
     "begin_copies": (lambda t: t.begin_copies([NewCopy(NAME, "why", at(300))]), ANY, COPYING),
     "begin_copies, later": (lambda t: t.begin_copies([NewCopy(NAME, "why")]), ANY, PENDING),
-    "begin_copies, refused": (lambda t: t.begin_copies([], refused=[CAUSE]), ANY, QUARANTINED),
     "copy_started": (copying, (PENDING, COPYING), COPYING),
     "end_copies": (lambda t: t.end_copies([EndedCopy(NAME, at(100), at(200), 5)]), (COPYING,), COPIED),
     "end_copies, passed": (
@@ -77,7 +75,7 @@ TRANSITIONS: dict[str, tuple[Callable[[TableLifecycle], Any], tuple[TableState |
     ),
     "hand_over": (lambda t: t.hand_over([NAME], at(200), TOKEN), (CATCHING_UP,), LIVE),
     "hand_over, open window": (lambda t: t.hand_over([NAME], at(199), TOKEN), (CATCHING_UP,), COPIED),
-    "quarantine": (lambda t: t.quarantine([CAUSE]), ANY, QUARANTINED),
+    "quarantine": (lambda t: t.quarantine([QuarantineCause(NAME, "why", at(150))]), ANY, QUARANTINED),
     "drop_on_primary": (lambda t: drop(t, must_catch_up=False), (PENDING, COPYING), COPIED),
     "drop_on_primary, unknown": (lambda t: drop(t, must_catch_up=True), (PENDING, COPYING), CATCHING_UP),
     "replace_primary": (lambda t: t.replace_primary(), (PENDING, COPYING, CATCHING_UP), PENDING),
