@@ -9,7 +9,6 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.checkpoint.table_records import OF_SECONDARY
 from replica_cli.core.reports.health import HealthLevel
 from tests.torture.claims import last_phase, not_at_rest
 from tests.torture.command import tail
@@ -48,16 +47,12 @@ def check_rest(sites: Sequence[Site]) -> list[str]:
 def copy_refused_tables(site: Site, kinds: Sequence[Kind]) -> list[str]:
     """Copy the tables that were quarantined for a documented reason, by the command that `health` advises.
 
-    Return the tables, empty if none is quarantined, or one for a reason that nothing explains: see `verify`.
+    Return the tables, empty if none is quarantined, or one for a reason that no kind explains: see `verify`.
     Raises Failed if `health` does not name each of them with such a command.
     """
     refused = [(table, reason) for table, state, reason in site.noted() if state == "quarantined"]
-    if not refused or not all(
-        any(kind.explains(table, reason) for kind in kinds) or (table in site.kept and OF_SECONDARY in reason)
-        for table, reason in refused
-    ):
+    if not refused or not all(any(kind.explains(table, reason) for kind in kinds) for table, reason in refused):
         return []
-    site.kept.clear()
     _, document = _answer(site, _begin(site, "health"))
     (check,) = (c for c in document["checks"] if c["name"] == "quarantined-tables")
     advised = re.search(r"`replica (transfer [^`]+)`", check["hint"] or "")

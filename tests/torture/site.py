@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.checkpoint.table_records import OF_SECONDARY
 from replica_cli.mysql.errnos import ServerError
 from tests.support.proxy import Proxy
 from tests.torture.command import Command, tail
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = ("MARIA_", "REPLICA_", "TRANSFER_", "GRAYLOG_", "LOCAL_PROJECT")
 _LOCK_HELD = 15
+_REFUSED = 14
 _BEAT_SECONDS = 3.0  # until a new stream has beaten, its predecessor's last words are what is shown
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0  # ten are promised; the machine may be busy with other tests
@@ -112,8 +112,6 @@ class Site:
         self.to_primary = post.to_primary
         self.to_secondary = Proxy(server.port)
         self.others: list[Command] = []
-        # Tables of which a copy said that they stay, and which it quarantined when the primary made them too.
-        self.kept: set[str] = set()
         self._panics: set[str] = set()
         self._read: dict[Path, int] = {}
         self._lost: list[tuple[float, float]] = []
@@ -146,29 +144,35 @@ class Site:
 
     def copy_again(self) -> None:
         """Copy everything again, and drop the tables that the primary does not have. Raises Failed."""
-        copying = self.command("transfer", "--restart", "--secondary", self.name, "--yes")
-        copying.wait(_COPY_SECONDS)
+        words = ("transfer", "--restart", "--secondary", self.name, "--yes")
+        copying = self.command(*words)
+        while copying.wait(_COPY_SECONDS) and self.is_outdated(copying):
+            copying = self.command(*words)
         self.check_copy(copying)
         self.drop_strangers(copying)
 
+    def is_outdated(self, copying: Command) -> bool:
+        """Return True if a copy changed nothing, as the primary had made a table whose rows here its plan keeps."""
+        return copying.code == _REFUSED and "the plan has changed since it was shown" in copying.text
+
     def check_copy(self, copying: Command) -> None:
-        """Raise Failed if a copy failed, other than by a table of the secondary's own whose rows it may not replace."""
-        if copying.code and not (copying.code == 1 and OF_SECONDARY in copying.text):
+        """Raise Failed if a copy failed; it may be outdated."""
+        if copying.code and not self.is_outdated(copying):
             raise Failed(f"{self}: the copy exited {copying.code}:\n{tail(copying.text)}")
 
     def drop_strangers(self, copying: Command) -> None:
         """Drop the tables of which a whole copy says that the primary has them not, and that it leaves them alone.
 
-        The primary may have made such a table since then. What the copy has recorded is copied, or quarantined.
+        The primary may have made such a table since then. What the copy has recorded is copied.
         """
+        if self.is_outdated(copying):
+            return
         named = re.findall(
             r"(?:^warning:|\[WARN\] \[\w+\]) ([\w.]+): not on the primary, it stays", copying.text, re.MULTILINE
         )
-        recorded = {table: state for table, state, _ in self.noted()}
-        tables = {name: name.split(".")[1] for name in named}
-        strangers = [name for name, table in tables.items() if table not in recorded]
+        recorded = {table for table, *_ in self.noted()}
+        strangers = [name for name in named if name.split(".")[1] not in recorded]
         self.execute("SET foreign_key_checks = 0", *(f"DROP TABLE IF EXISTS {name}" for name in strangers))
-        self.kept |= {table for table in tables.values() if recorded.get(table) == "quarantined"}
 
     def start_stream(self) -> Command:
         """Start the stream where none runs, and wait until it streams. Raises Failed where it ends by itself."""

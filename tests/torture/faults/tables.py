@@ -86,6 +86,8 @@ def _copy_all_killed(scene: Scene) -> None:
         if _has_begun_and_lasts(scene, copying):
             copying.signal_group(signal.SIGKILL)
         copying.wait(30)
+        if site.is_outdated(copying):
+            continue
         if "--restart" in words:
             site.drop_strangers(copying)
         words = ("transfer", "--resume", "--secondary", site.name)
