@@ -95,9 +95,9 @@ def begin_copy(
 
 
 def _check_added(secondary: Session, plan: CopyPlan, added: frozenset[TableName]) -> None:
-    """Raise PlanChanged or TablesOccupied if an added table would replace rows that the plan keeps.
+    """Raise PlanChanged or TablesOccupied if an added table would replace the rows of an orphan table.
 
-    They are those of an orphan table. The plan that copies the added tables is not shown to anybody.
+    The plan said that the orphan table stays. The next plan, which copies the added tables, is not shown.
     """
     replaceable = plan.vanished | plan.secondary_state.unfinished | {table.planned.name for table in plan.tables}
     unplanned = added - replaceable

@@ -92,6 +92,7 @@ def run_copy(
 
     Raises:
         TablesRefused: the secondary cannot make a table that the copy would replace. Nothing was changed.
+        PlanChanged, TablesOccupied: see `begin_copy`. Nothing was changed.
         Fenced: another process copies too.
         ServerError: a server is lost outside of the work on one table.
         ReplicaError: any other error that is not caused by one table.

@@ -173,10 +173,7 @@ def test_a_table_of_the_secondary_alone_stays_if_a_first_copy_cannot_know_it(
     copier: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copier.on_primary(f"CREATE TABLE goes {SIMPLE}", f"CREATE TABLE stays {SIMPLE}")
-    with copier.secondary.session() as session:
-        session.execute(f"CREATE DATABASE {copier.schema}")
-        session.execute(f"CREATE TABLE {copier.schema}.goes {SIMPLE}")
-        session.execute(f"INSERT INTO {copier.schema}.goes VALUES (1, 1, 1)")
+    make_orphan(copier, "goes", "INSERT INTO goes VALUES (1, 1, 1)")
 
     run_while_planned(copier, monkeypatch, "DROP TABLE goes")
     plan = copier.plan()

@@ -152,21 +152,19 @@ class Site:
         self.drop_strangers(copying)
 
     def is_outdated(self, copying: Command) -> bool:
-        """Return True if a copy changed nothing, as the primary had made a table whose rows here its plan keeps."""
+        """Return True if a copy changed nothing, because the primary made a table whose rows here its plan keeps."""
         return copying.code == _REFUSED and "the plan has changed since it was shown" in copying.text
 
     def check_copy(self, copying: Command) -> None:
-        """Raise Failed if a copy failed; it may be outdated."""
+        """Raise Failed if a copy failed for another reason than an outdated plan."""
         if copying.code and not self.is_outdated(copying):
             raise Failed(f"{self}: the copy exited {copying.code}:\n{tail(copying.text)}")
 
     def drop_strangers(self, copying: Command) -> None:
         """Drop the tables of which a whole copy says that the primary has them not, and that it leaves them alone.
 
-        The primary may have made such a table since then. What the copy has recorded is copied.
+        The primary may have made such a table since then: a table that the copy has recorded is not dropped.
         """
-        if self.is_outdated(copying):
-            return
         named = re.findall(
             r"(?:^warning:|\[WARN\] \[\w+\]) ([\w.]+): not on the primary, it stays", copying.text, re.MULTILINE
         )

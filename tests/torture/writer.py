@@ -29,7 +29,7 @@ _THREADS = 2
 _PAUSE_SECONDS, _LATER_PAUSE_SECONDS = 0.015, 0.15
 _QUICK_TRANSACTIONS = 250
 _NUMBERS = 1_000_000  # a thread's own in a round
-# MariaDB counts columns that were dropped at once, until the table is rebuilt.
+# MariaDB still counts columns that were dropped without a rebuild, until the table is rebuilt.
 _TOO_LARGE_ROW = 1118
 # In each other's way, or a key that is taken: the transaction is taken back, as applications do.
 # A deadlock that is met at the lock of an AUTO_INCREMENT counter has a number of its own on MariaDB (1467).
@@ -139,7 +139,7 @@ class Writer:
 
     def _define(self, session: Session, chance: Random, number: int, counts: Counts) -> None:
         for statement in change_definitions(session, chance, number):
-            _define(session, statement)
+            _alter(session, statement)
             counts.definitions += 1
         self._log(session, number, "definition", counts)
 
@@ -149,7 +149,7 @@ class Writer:
         with connect(self._server, _NETWORK, database=SCHEMA) as own:
             for step in kind.define(own, chance, number):
                 try:
-                    _define(own, step.statement if isinstance(step, Fails) else step)
+                    _alter(own, step.statement if isinstance(step, Fails) else step)
                 except ServerError as error:
                     if not isinstance(step, Fails) or error.errno not in step.errnos:
                         raise
@@ -188,7 +188,7 @@ class Writer:
         return None
 
 
-def _define(session: Session, statement: str) -> None:
+def _alter(session: Session, statement: str) -> None:
     """Run a statement; rebuild the table that it alters if its rows have become too large. Raises ServerError."""
     try:
         session.execute(statement)

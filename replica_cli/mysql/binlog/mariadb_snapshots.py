@@ -65,10 +65,10 @@ def open_snapshot(session: Session) -> Snapshot:
     opening = (_XA_COMMITS, _PREPARED, _CHECKSUM, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
     commits, prepared, ((checksum,),), _, *answers = session.rows_of_each([*opening, *_POSITION_QUERIES])
     position, commits_since = _snapshot_position(session, answers)
-    # An XA COMMIT that runs while the snapshot is opened shows in one of two ways. If it began before the commits were
-    # counted, its transaction is among the prepared ones, which are asked for after that. If it began later, the number
-    # of commits has grown. With the two queries in the other order, one that is prepared and committed between them
-    # shows in neither.
+    # An XA COMMIT that runs while the snapshot is opened is noticed in one of two ways. If it began before the commits
+    # were counted, its transaction is among the prepared ones. If it began later, the number of commits has grown. The
+    # order of the two queries matters: in the other order, a transaction that is prepared after the first query, and
+    # whose commit begins before the second one, is not noticed.
     shows_xa = not prepared and commits == commits_since
     return Snapshot(position, shows_xa and _shows_all_before(session, position, str(checksum)))
 
