@@ -189,6 +189,13 @@ class Stop:
 Action = Repeat | Reconnect | WaitForLock | CopyAgain | RetryTable | Quarantine | Stop
 
 
+def tables_of(error: ReplicaError) -> tuple[TableName | None, ...]:
+    """Return the tables that an error is about; None for a table that is not known."""
+    if isinstance(error, TableChangedInWindow):
+        return error.tables
+    return (error.table if isinstance(error, ApplyRefused) else None,)
+
+
 _REPEATS: Mapping[type[ReplicaError], Repeat] = {
     # The lock is requested again. If another process has it, that request fails with another error.
     LockLost: Repeat(),

@@ -37,6 +37,7 @@ _MODULES = {
     "position": "position",
     "drift": "drift",
     "health": "health",
+    "config": "config",
     "demo": "demo",
 }
 # Help has panels on a terminal and is plain text in a pipe, because rich takes long to load.

@@ -54,20 +54,20 @@ def health(
         typer.Option(
             "--max-lag",
             metavar="DURATION",
-            help="Lag above this is a warning: 60, 90s, 5m  [env: REPLICA_MAX_LAG; default: 60s]",
+            help="[[REPLICA_MAX_LAG]]",
             callback=_checked_duration,
             rich_help_panel="Behaviour",
         ),
     ] = None,
 ) -> None:
     """Check that replication is alive, moving and safe."""
-    from replica_cli.config import Overrides  # noqa: PLC0415 - `--help` stays fast
+    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
 
     run = invocation.load_context(Overrides(max_lag=max_lag))
     with invocation.waiting(run):
         from replica_cli.service.health import check_health  # noqa: PLC0415 - as above
 
-        report = check_health(run.settings, HealthRequest(run.secondaries, run.settings.max_lag_seconds))
+        report = check_health(run.settings, HealthRequest(run.secondaries))
     if invocation.is_json:
         documents.write(documents.health_document(report))
     elif not invocation.is_silent:

@@ -19,10 +19,12 @@ from replica_cli.core.commands import CommandLine, install_command_line
 from replica_cli.core.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from replica_cli.config import Overrides
+    from replica_cli.config.loading import Configuration
+    from replica_cli.config.overrides import Overrides
     from replica_cli.core.reports.failure import Failure
+    from replica_cli.core.reports.reload import ReloadReport
     from replica_cli.core.settings import Logging, Server, Settings
 
 _logger = logging.getLogger(__name__)
@@ -30,11 +32,19 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What a command works with: the settings, the secondaries that the user picked, and how progress is shown."""
+    """What a command works with.
+
+    Attributes:
+        settings: the settings.
+        secondaries: the secondaries that the user picked.
+        form: how progress is shown.
+        configuration: the settings with their origins.
+    """
 
     settings: Settings
     secondaries: tuple[Server, ...]
     form: ProgressForm
+    configuration: Configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,7 @@ class Invocation:
     verbosity: int = 0
     secondaries: tuple[str, ...] = ()
     env_file: Path | None = None
+    config_file: Path | None = None
     color: ColorChoice = ColorChoice.AUTO
 
     def load_context(self, overrides: Overrides | None = None) -> CommandContext:
@@ -59,13 +70,10 @@ class Invocation:
             ConfigurationError: if the settings are wrong.
             UsageError: if the settings do not have a secondary that the user named.
         """
-        from replica_cli.config import read_configuration  # noqa: PLC0415 - `--help` reads no settings
-        from replica_cli.logs import Tag, install_redactor, log  # noqa: PLC0415 - as above
+        from replica_cli.logs import Tag, install_redactor, log  # noqa: PLC0415 - `--help` logs nothing
 
-        if self.env_file is not None and not _is_file(self.env_file):
-            raise ConfigurationError((f"--env-file: {self.env_file} is not a file",))
         install_command_line(self._command_line())
-        configuration = read_configuration(overrides, None, self.env_file or Path(".env"))
+        configuration = self.read_configuration(overrides)
         settings = configuration.settings
         install_redactor([settings.primary.password, *(s.password for s in settings.secondaries)])
         picked = self._pick(settings)
@@ -73,7 +81,7 @@ class Invocation:
         form = self.start_logs(settings.logging, configuration.progress)
         for warning in configuration.warnings:
             log(_logger, logging.WARNING, Tag.WARN, "%s", warning)
-        return CommandContext(settings, picked, form)
+        return CommandContext(settings, picked, form, configuration)
 
     @contextlib.contextmanager
     def waiting(self, run: CommandContext) -> Iterator[None]:
@@ -85,19 +93,54 @@ class Invocation:
         with waiting_for(f"connecting to {names} ..."):
             yield
 
-    def read_settings(self, overrides: Overrides | None = None) -> Settings:
-        """Read the settings again, in the same way as `load_context`.
+    def read_configuration(self, overrides: Overrides | None = None) -> Configuration:
+        """Read the settings from all sources.
 
         Raises:
             ConfigurationError: if the settings are wrong.
         """
-        from replica_cli.config import load_settings  # noqa: PLC0415 - as above
+        from replica_cli.config.loading import read_configuration  # noqa: PLC0415 - `--help` reads no settings
 
-        return load_settings(overrides, None, self.env_file or Path(".env"))
+        for option, file in (("--env-file", self.env_file), ("--config", self.config_file)):
+            if file is not None and not _is_file(file):
+                raise ConfigurationError((f"{option}: {file} is not a file",))
+        return read_configuration(overrides, None, self.env_file or Path(".env"), self.config_file)
+
+    def configuration_template(self) -> str:
+        """Return a commented configuration file with what the sources give, also if that is not complete."""
+        from replica_cli.config.dotfile import read_dotfile  # noqa: PLC0415 - as above
+        from replica_cli.config.environment import process_environment  # noqa: PLC0415 - as above
+        from replica_cli.config.loading import gather  # noqa: PLC0415 - as above
+        from replica_cli.config.template import template  # noqa: PLC0415 - as above
+
+        dotenv = self.env_file or Path(".env")
+        variables = {**read_dotfile(dotenv).values, **process_environment()}
+        return template(gather(None, None, dotenv, self.config_file).layers, variables)
+
+    def reloading(self, run: CommandContext, overrides: Overrides) -> Callable[[], ReloadReport]:
+        """Return a function that reads the settings again, and returns what has changed since its last call.
+
+        It raises ConfigurationError if the settings are wrong; then those before stay in use.
+        """
+        from replica_cli.config.reloading import reloaded  # noqa: PLC0415 - only a stream needs it
+
+        current = run.configuration
+
+        def reload() -> ReloadReport:
+            nonlocal current
+            current, report = reloaded(current, self.read_configuration(overrides))
+            return report
+
+        return reload
+
+    def files_of(self, run: CommandContext) -> tuple[Path, ...]:
+        """Return the files from which settings are read; `.env` may be missing."""
+        file = run.configuration.file
+        return (self.env_file or Path(".env"), *(() if file is None else (file,)))
 
     def start_logs(self, settings: Logging, progress: str = "auto") -> ProgressForm:
         """Start the logs, and return how progress is shown. Above a live display only important records appear."""
-        from replica_cli.config import process_environment  # noqa: PLC0415 - as above
+        from replica_cli.config.environment import process_environment  # noqa: PLC0415 - as above
         from replica_cli.logs import setup_logging  # noqa: PLC0415 - `--help` logs nothing
 
         form = progress_form(
@@ -109,7 +152,11 @@ class Invocation:
     def _command_line(self, picked: tuple[Server, ...] = ()) -> CommandLine:
         """Return the options that every command in a hint needs too."""
         secondary = picked[0].name if len(picked) == 1 else ""
-        return CommandLine("" if self.env_file is None else str(self.env_file), secondary)
+        return CommandLine(
+            "" if self.env_file is None else str(self.env_file),
+            secondary,
+            "" if self.config_file is None else str(self.config_file),
+        )
 
     def _pick(self, settings: Settings) -> tuple[Server, ...]:
         # The result has the values of the settings themselves: the index among them decides a worker's server id.
@@ -141,7 +188,7 @@ class Invocation:
 
     def paint(self, *, to_stderr: bool = False) -> Painter:
         """Return the painter for stdout, or for stderr."""
-        from replica_cli.config import process_environment  # noqa: PLC0415 - as above
+        from replica_cli.config.environment import process_environment  # noqa: PLC0415 - as above
 
         return painter(self.color, process_environment(), to_stderr=to_stderr)
 

@@ -23,7 +23,7 @@ META_FAILURE = "replica.failure_code"
 
 def complete_secondary(incomplete: str) -> list[str]:
     """Return the names of secondaries for shell completion, from the settings and without asking a server."""
-    from replica_cli.config import secondary_names  # noqa: PLC0415 - loaded only for shell completion
+    from replica_cli.config.loading import secondary_names  # noqa: PLC0415 - loaded only for shell completion
 
     return [n for n in secondary_names() if n.startswith(incomplete)]
 
@@ -40,6 +40,12 @@ ENV_FILE = typer.Option(
     "--env-file",
     metavar="FILE",
     help="Read settings from this file instead of `.env`; the environment wins",
+    rich_help_panel="Connection",
+)
+CONFIG = typer.Option(
+    "--config",
+    metavar="FILE",
+    help="Read settings from this YAML or JSON file; variables and options win  [env: REPLICA_CONFIG]",
     rich_help_panel="Connection",
 )
 JSON = typer.Option("--json", help="Answer in JSON on stdout, errors in JSON on stderr", rich_help_panel="Output")
@@ -64,6 +70,7 @@ COLOR = typer.Option("--color", help="Colour the output; also NO_COLOR and FORCE
 _SHARED: tuple[tuple[str, Any, object], ...] = (
     ("secondary", Annotated[list[str] | None, SECONDARY], None),
     ("env_file", Annotated[Path | None, ENV_FILE], None),
+    ("config_file", Annotated[Path | None, CONFIG], None),
     ("is_json", Annotated[bool, JSON], False),
     ("quiet", Annotated[int, QUIET], 0),
     ("verbose", Annotated[int, VERBOSE], 0),
@@ -117,6 +124,7 @@ def _invocation(taken: dict[str, Any]) -> Invocation:
         verbosity=max(-2, min(2, taken["verbose"] - taken["quiet"])),
         secondaries=tuple(taken["secondary"] or ()),
         env_file=taken["env_file"],
+        config_file=taken["config_file"],
         color=taken["color"],
     )
 

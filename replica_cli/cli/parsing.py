@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+# In the help of an option, the name of a variable in double brackets is replaced by what the declaration says. It is
+# replaced when the help is shown: the declarations take longer to load than all else that a short command loads.
+_DECLARED = re.compile(r"\[\[(\w+)]]")
+
+
 class Command(TyperCommand):
     """A command that does not convert values that have their type already."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, with the meanings and defaults of declared settings."""
+        for parameter in self.params:
+            help_text = getattr(parameter, "help", None)
+            if help_text:
+                parameter.help = _DECLARED.sub(_described, help_text)  # type: ignore[attr-defined]  # options have it
+        super().format_help(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments of the command."""
@@ -28,6 +42,14 @@ class Group(TyperGroup):
         """Parse the arguments up to the name of the command."""
         _convert_only_where_needed(self.get_params(ctx))
         return super().parse_args(ctx, args)
+
+
+def _described(match: re.Match[str]) -> str:
+    from replica_cli.config.catalogue import by_variable  # noqa: PLC0415 - only a help text needs it
+
+    setting = by_variable()[match[1]]
+    default = f"; default: {setting.default}" if setting.default else ""
+    return f"{setting.meaning[0].upper()}{setting.meaning[1:]}  [env: {setting.variable}{default}]"
 
 
 def _convert_only_where_needed(parameters: Sequence[Any]) -> None:

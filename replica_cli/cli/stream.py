@@ -70,15 +70,21 @@ def stream(
             rich_help_panel="Behaviour",
         ),
     ] = False,
+    watch_config: Annotated[
+        bool,
+        typer.Option(
+            "--watch-config",
+            help="Read the settings again when the configuration file or `.env` changes, as at SIGHUP",
+            rich_help_panel="Behaviour",
+        ),
+    ] = False,
     engine: Annotated[
         EngineChoice | None,
-        typer.Option(
-            "--engine", help="The engine that applies rows  [env: REPLICA_ENGINE]", rich_help_panel="Behaviour"
-        ),
+        typer.Option("--engine", help="[[REPLICA_ENGINE]]", show_default=False, rich_help_panel="Behaviour"),
     ] = None,
 ) -> None:
     """Keep the secondaries in step with the primary until stopped."""
-    from replica_cli.config import Overrides  # noqa: PLC0415 - `--help` stays fast
+    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
 
     overrides = Overrides(engine=engine.value if engine else None)
     run = invocation.load_context(overrides)
@@ -91,7 +97,13 @@ def stream(
     paint = invocation.paint(to_stderr=True)
     title = f"replica stream from {run.settings.primary.name}"
     with open_reporter(run.form, title, is_colored=paint.is_on) as reporter:
-        report = run_stream(run.settings, request, reporter, reload=lambda: invocation.read_settings(overrides))
+        report = run_stream(
+            run.settings,
+            request,
+            reporter,
+            reload=invocation.reloading(run, overrides),
+            watched=invocation.files_of(run) if watch_config else (),
+        )
     if invocation.is_json:
         documents.write(documents.stream_summary(report), is_line=True)
     elif not invocation.is_silent:

@@ -56,12 +56,10 @@ WORKERS = typer.Option(
     "--workers",
     min=1,
     max=64,
-    help="Workers for each secondary; if not set: 4, up to 16 if a server is far away  [env: REPLICA_TRANSFER_WORKERS]",
+    help="[[REPLICA_TRANSFER_WORKERS]]",
     rich_help_panel="Behaviour",
 )
-BATCH_SIZE = typer.Option(
-    "--batch-size", min=1, help="Rows in a chunk  [env: TRANSFER_BATCH_SIZE]", rich_help_panel="Behaviour"
-)
+BATCH_SIZE = typer.Option("--batch-size", min=1, help="[[TRANSFER_BATCH_SIZE]]", rich_help_panel="Behaviour")
 
 
 @with_shared_options()
@@ -87,7 +85,7 @@ def transfer(
     ] = False,
 ) -> None:
     """Copy the tables to the secondaries."""
-    from replica_cli.config import Overrides  # noqa: PLC0415 - `--help` stays fast
+    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
 
     mode = _mode(resume=resume, restart=restart)
     tables = tuple(_table_name(text) for text in table or ())

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from replica_cli.config.parsers import full_items
+from typing import TYPE_CHECKING
+
 from replica_cli.core.differences import AcceptedDrift, Aspect, aspect_word
 
-NO_DRIFT: tuple[AcceptedDrift, ...] = ()
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
-def accepted_drift(text: str) -> tuple[AcceptedDrift, ...]:
-    """Parse a list of patterns such as `shop.orders:index:by_report, *.audit:engine`.
+def drift_patterns(patterns: Sequence[str]) -> tuple[AcceptedDrift, ...]:
+    """Parse patterns such as `shop.orders:index:by_report` or `*.audit:engine`.
 
     Raises:
-        ValueError: if a part is not a pattern; the message says which and why.
+        ValueError: if one is not a pattern; the message says which and why.
     """
-    return tuple(map(_pattern, full_items(text)))
+    return tuple(map(_pattern, patterns))
 
 
 def _pattern(text: str) -> AcceptedDrift:

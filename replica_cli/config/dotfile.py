@@ -6,14 +6,14 @@ or a wrong password is used. A problem never contains a part of a value, because
 
 from __future__ import annotations
 
+import functools
 import io
-import os
 import re
-import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from replica_cli.config.variables import NAMES, VARIABLES
+from replica_cli.config.catalogue import names, variables
+from replica_cli.config.secret_files import warn_of_readers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,6 @@ _LINE = re.compile(
 _REPLICA_LINE = re.compile(r"\n\s*(?:export\s+)?(?:MARIA|REPLICA|GRAYLOG|TRANSFER)_\w+\s*=")
 _REFERENCE = re.compile(r"\$\{\w+\}")
 _COMMENT = re.compile(r"\s#")
-_SECRETS = frozenset(v.name for v in VARIABLES if v.is_secret)
 
 
 @dataclass(slots=True)
@@ -58,36 +57,15 @@ def read_dotfile(path: Path) -> DotFile:
             dotfile.problems.append(f"{file_line}: {problem}")
         elif binding.key is not None and binding.value is not None:
             name, value = binding.key, _value(binding.value, raw)
-            if dotfile.values.get(name, value) != value and name in NAMES:
+            if dotfile.values.get(name, value) != value and name in names():
                 problem = f"{name}: is set to another value in line {lines[name]}: keep one of the two"
                 dotfile.problems.append(f"{file_line}: {problem}")
             lines.setdefault(name, line)
             dotfile.values[name] = value
             dotfile.warnings.extend(f"{file_line}: {w}" for w in _warnings(name, value, raw))
-    if dotfile.values.keys() & _SECRETS and (warning := warn_of_readers(path)):
+    if dotfile.values.keys() & _secrets() and (warning := warn_of_readers(path)):
         dotfile.warnings.append(warning)
     return dotfile
-
-
-def warn_of_readers(path: Path) -> str | None:
-    """Return a warning if every user of the machine can read or change a file with secrets, else None.
-
-    There is no warning on a read-only file system, such as that of a container's secrets, because chmod fails there.
-    There is none either if the file is in a folder that other users may not enter.
-    """
-    try:
-        mode = path.stat().st_mode
-        is_fixed = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-        is_reachable = all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)
-    except OSError:
-        return None
-    others = mode & (stat.S_IROTH | stat.S_IWOTH)
-    if not stat.S_ISREG(mode) or is_fixed or not others or not is_reachable:
-        return None
-    import shlex  # noqa: PLC0415 - loaded only for this warning
-
-    verb, command = "read" if others == stat.S_IROTH else "change", f"chmod o-rwx {shlex.quote(str(path))}"
-    return f"{path}: every user of this machine can {verb} it, and it holds a password: run `{command}`"
 
 
 def _read_text(path: Path, dotfile: DotFile) -> str:
@@ -119,7 +97,7 @@ def _problem(binding: Binding, raw: str) -> str | None:
     if match is None or not raw.strip():
         return None
     # Only a known name is shown: another word may be a part of a password.
-    owner = f"{match['name']}: " if match["name"] in NAMES else ""
+    owner = f"{match['name']}: " if match["name"] in names() else ""
     if binding.error:
         return owner + _why_unreadable(match["value"] if match["equals"] else "", has_name=bool(match["name"]))
     text = None
@@ -150,13 +128,13 @@ def _value(value: str, raw: str) -> str:
 
 
 def _warnings(name: str, value: str, raw: str) -> list[str]:
-    if name not in NAMES:
+    if name not in names():
         return []
     match = _LINE.match(raw)
     written = match["value"].rstrip() if match else ""
     is_quoted = written[:1] in ('"', "'")
     warnings = []
-    if name in _SECRETS and not is_quoted and value and _COMMENT.search(written):
+    if name in _secrets() and not is_quoted and value and _COMMENT.search(written):
         warnings.append(
             f"{name}: the text after ` #` is a comment, not a part of the value: quote the value to keep it"
         )
@@ -165,6 +143,11 @@ def _warnings(name: str, value: str, raw: str) -> list[str]:
             f"{name}: `${{...}}` is kept as it is and not replaced; put the value in single quotes if you want that"
         )
     return warnings
+
+
+@functools.cache
+def _secrets() -> frozenset[str]:
+    return frozenset(v.variable for v in variables() if v.is_secret)
 
 
 def _line_ends(text: str) -> int:

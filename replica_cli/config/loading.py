@@ -1,86 +1,220 @@
-"""Makes `Settings` from text. It reads all variables before it raises an error, so that the error has all problems."""
+"""Reads the settings from all sources. The first that gives a setting wins: option, environment, `.env`, file, default.
+
+Everything is read and checked before an error is raised, so that the error has all problems.
+"""
 
 from __future__ import annotations
 
 import difflib
+import itertools
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replica_cli.config import parsers
-from replica_cli.config.accepted_drift import NO_DRIFT, accepted_drift
-from replica_cli.config.filters import read_selection
-from replica_cli.config.overrides import Overrides
-from replica_cli.config.servers import read_primary, read_secondaries, read_server_id
-from replica_cli.config.sources import Sources, process_environment
-from replica_cli.config.variables import NAMES
-from replica_cli.core.errors import ConfigurationError
-from replica_cli.core.settings import (
-    Apply,
-    Batching,
-    DdlPolicy,
-    EngineChoice,
-    Graylog,
-    LogFormat,
-    Logging,
-    Network,
-    Retry,
-    Settings,
-    TableFailurePolicy,
-    TransferSettings,
+from pydantic import ValidationError
+
+from replica_cli.config.building import settings_of
+from replica_cli.config.catalogue import all_settings, names, variables
+from replica_cli.config.checks import check
+from replica_cli.config.columns import secondaries_layer
+from replica_cli.config.declarations import Declarations
+from replica_cli.config.dotfile import read_dotfile
+from replica_cli.config.environment import process_environment
+from replica_cli.config.layers import (
+    Findings,
+    Layer,
+    Layers,
+    Source,
+    config_file_named,
+    label_of,
+    options_layer,
+    variables_layer,
 )
+from replica_cli.config.overrides import Overrides
+from replica_cli.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from replica_cli.config.catalogue import Path as SettingPath
+    from replica_cli.core.settings import Settings
 
 DOTENV = Path(".env")
-LEAST_LEASE_SECONDS = 3.0
-# Below the lower limits each small transaction would be a commit of its own, and the primary would wait for replica.
-# Above the upper limits more memory brings no gain.
-_BATCH_BYTES = parsers.size_between(4 << 10, 1 << 30)
-_QUEUE_BYTES = parsers.size_between(256 << 10, 4 << 30)
-_BATCH_AGE = parsers.duration_up_to(60.0)
-_COUNT = parsers.whole_number(1, 1_000_000)
-_FAR_WORKERS = 16
+_LINE = re.compile(r"^[^\s:]+:(\d+):")
+_PREFIXES = ("MARIA_", "REPLICA_", "GRAYLOG_", "TRANSFER_")
 _HINT = "example.env lists every variable with its default; a line of `.env` is NAME=value or NAME='any value'"
+_FILE_HINT = "`replica config check` shows all problems, `replica config schema` what a file may have"
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings, how progress is shown (auto, bar, lines, off), and warnings that do not stop a command."""
+    """The settings, how progress is shown (auto, bar, lines, off), warnings, and which source gave what.
+
+    `declared` has the same settings as they are declared, and `file` is the configuration file, None without one.
+    """
 
     settings: Settings
-    progress: str = "auto"
-    warnings: tuple[str, ...] = ()
+    declared: Declarations
+    progress: str
+    warnings: tuple[str, ...]
+    layers: Layers
+    file: Path | None = None
 
 
 def load_settings(
-    overrides: Overrides | None = None, environ: Mapping[str, str] | None = None, dotenv: Path = DOTENV
+    overrides: Overrides | None = None,
+    environ: Mapping[str, str] | None = None,
+    dotenv: Path = DOTENV,
+    file: Path | None = None,
 ) -> Settings:
     """Return the settings.
 
     Raises:
         ConfigurationError: with all problems.
     """
-    return read_configuration(overrides, environ, dotenv).settings
+    return read_configuration(overrides, environ, dotenv, file).settings
 
 
 def read_configuration(
-    overrides: Overrides | None = None, environ: Mapping[str, str] | None = None, dotenv: Path = DOTENV
+    overrides: Overrides | None = None,
+    environ: Mapping[str, str] | None = None,
+    dotenv: Path = DOTENV,
+    file: Path | None = None,
 ) -> Configuration:
-    """Return the settings, how progress is shown, and the warnings.
+    """Return the settings with their origins.
+
+    Args:
+        overrides: the options of the command line.
+        environ: the environment, None for that of the process.
+        dotenv: the `.env` file; it may be missing.
+        file: the configuration file; None if the variable REPLICA_CONFIG names it, or if there is none.
 
     Raises:
-        ConfigurationError: with all problems; each names its variable or option.
+        ConfigurationError: with all problems; each names its variable, its option, or its line in a file.
+
     """
-    sources = Sources(overrides or Overrides(), process_environment() if environ is None else environ, dotenv)
-    settings = _read(sources)
-    progress = sources.parsed("REPLICA_PROGRESS", _progress, "auto")
-    misspelt = misspellings(sources.unknown_names())
-    if sources.problems:
+    gathered = gather(overrides, environ, dotenv, file)
+    findings, misspelt = gathered.findings, gathered.misspelt
+    if findings.problems:
         # If a required variable "is not set", its name is often misspelt.
-        raise ConfigurationError((*sources.problems, *misspelt), hint=_no_file(dotenv) + _HINT)
-    return Configuration(settings, progress, (*sources.warnings, *misspelt))
+        hint = _FILE_HINT if gathered.file else _no_file(dotenv) + _HINT
+        raise ConfigurationError((*sorted(findings.problems, key=_rank), *misspelt), hint=hint)
+    declared = gathered.declared
+    return Configuration(
+        settings_of(declared), declared, declared.logging.progress, (*findings.warnings, *misspelt), gathered.layers,
+        gathered.file,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the sources give, valid or not: what is wrong has its default in `declared`."""
+
+    declared: Declarations
+    layers: Layers
+    findings: Findings
+    misspelt: tuple[str, ...]
+    file: Path | None
+
+
+def gather(overrides: Overrides | None, environ: Mapping[str, str] | None, dotenv: Path, file: Path | None) -> Gathered:
+    """Read all sources and check the settings; the arguments are those of `read_configuration`. Never raises."""
+    environ = process_environment() if environ is None else environ
+    dotfile = read_dotfile(dotenv)
+    findings = Findings(dotfile.problems, dotfile.warnings)
+    given: tuple[tuple[Source, Mapping[str, str]], ...] = (
+        (Source.ENVIRONMENT, environ), (Source.DOTENV, dotfile.values),
+    )  # fmt: skip
+    if file is None and (named := config_file_named(environ, dotfile.values)):
+        file = Path(named)
+    options = options_layer(overrides or Overrides())
+    own_layers = [options]
+    for source, values in given:
+        overridden = frozenset(itertools.chain.from_iterable(own_layers))
+        own_layers.append(variables_layer(values, source, findings, overridden=overridden))
+    from_file = _file_layer(file, [environ, dotfile.values], findings, own_layers)
+    secondaries, rest, wrong = secondaries_layer(given, from_file, findings)
+    # An option is for all secondaries of this command.
+    secondaries = {p: g for p, g in secondaries.items() if p[2:] not in options}
+    layers = Layers((*own_layers, secondaries, rest))
+    declared = _declared(layers, wrong, findings)
+    _add_findings(declared, layers, wrong, findings)
+    return Gathered(declared, layers, findings, misspellings(_unknown_names(environ, dotfile.values)), file)
+
+
+def secondary_names(dotenv: Path = DOTENV, file: Path | None = None) -> tuple[str, ...]:
+    """Return the names of the secondaries for shell completion, none if the configuration is wrong."""
+    try:
+        return tuple(s.name for s in load_settings(None, None, dotenv, file).secondaries)
+    except ConfigurationError:
+        return ()
+
+
+def misspellings(unknown: Sequence[str]) -> tuple[str, ...]:
+    """Return a warning for each unknown variable name, with the most similar known name."""
+    warnings = []
+    # The first word is the same in most names. It is not compared, because otherwise short names match every name.
+    ends = {known.partition("_")[2]: known for known in sorted(names())}
+    for name in unknown:
+        nearest = difflib.get_close_matches(name.upper().partition("_")[2], ends, n=1, cutoff=0.6)
+        warnings.append(f"{name}: unknown variable" + (f", did you mean {ends[nearest[0]]}" if nearest else ""))
+    return tuple(warnings)
+
+
+def _file_layer(
+    file: Path | None, variables: Sequence[Mapping[str, str]], findings: Findings, before: Sequence[Layer]
+) -> Layer:
+    if file is None:
+        return {}
+    from replica_cli.config.file import read_file  # noqa: PLC0415 - without a file the YAML library is not loaded
+
+    return read_file(file, variables, findings, overridden=frozenset(itertools.chain.from_iterable(before)))
+
+
+def _declared(layers: Layers, wrong: list[SettingPath], findings: Findings) -> Declarations:
+    """Return the declared settings. What is wrong has its default, and its path is added to `wrong`."""
+    while True:
+        try:
+            return Declarations.of(layers.nested())
+        except ValidationError as error:
+            for each in error.errors(include_url=False, include_input=False):
+                path: SettingPath = tuple(each["loc"])
+                layers, removed = layers.without(path)
+                wrong.append(path)
+                label = label_of(path, removed)
+                findings.complain(label, _text_of(path, each["type"], each["msg"], each.get("ctx", {}).get("error")))
+
+
+def _text_of(path: SettingPath, kind: str, message: str, error: object) -> str:
+    if isinstance(error, ValueError):
+        return str(error)
+    if kind != "extra_forbidden":
+        return message[:1].lower() + message[1:]
+    known = {s.path[-1] for s in all_settings()} | {p for s in all_settings() for p in s.path if p != "*"}
+    nearest = difflib.get_close_matches(str(path[-1]), map(str, known), n=1, cutoff=0.6)
+    return "unknown setting" + (f", did you mean {nearest[0]}" if nearest else "")
+
+
+def _add_findings(declared: Declarations, layers: Layers, wrong: Sequence[SettingPath], findings: Findings) -> None:
+    for each in check(declared, layers.called):
+        paths = (each.path, *each.others)
+        if any(_overlap(path, lost) for path, lost in itertools.product(paths, wrong)):
+            continue
+        text = f"{layers.label(each.path)}: {each.text}"
+        (findings.warnings if each.is_warning else findings.problems).append(text)
+
+
+def _rank(problem: str) -> tuple[int, int]:
+    """Return the order of a problem: by its variable as in the documents, then by its line in a file."""
+    order = {v.variable: number for number, v in enumerate(variables())}
+    label = problem.partition(":")[0]
+    line = _LINE.search(problem)
+    return (0, order[label]) if label in order else (1, int(line[1]) if line else 0)
+
+
+def _overlap(path: SettingPath, other: SettingPath) -> bool:
+    return path[: len(other)] == other or other[: len(path)] == path
 
 
 def _no_file(dotenv: Path) -> str:
@@ -90,141 +224,9 @@ def _no_file(dotenv: Path) -> str:
     return f"there is no {dotenv.absolute()}: create it, or name another file with `--env-file`; "
 
 
-def secondary_names(dotenv: Path = DOTENV) -> tuple[str, ...]:
-    """Return the names of the secondaries for shell completion, none if the configuration is wrong."""
-    try:
-        return tuple(s.name for s in load_settings(None, None, dotenv).secondaries)
-    except ConfigurationError:
-        return ()
-
-
-def misspellings(names: list[str]) -> tuple[str, ...]:
-    """Return a warning for each unknown variable name, with the most similar known name."""
-    warnings = []
-    for name in names:
-        # The first word is the same in most names. It is not compared, because otherwise short names match every name.
-        ends = {known.partition("_")[2]: known for known in sorted(NAMES)}
-        nearest = difflib.get_close_matches(name.upper().partition("_")[2], ends, n=1, cutoff=0.6)
-        warnings.append(f"{name}: unknown variable" + (f", did you mean {ends[nearest[0]]}" if nearest else ""))
-    return tuple(warnings)
-
-
-def _read(sources: Sources) -> Settings:
-    primary = read_primary(sources)
-    secondaries = read_secondaries(sources, primary)
-    selection = read_selection(sources)
-    return Settings(
-        primary=primary,
-        secondaries=secondaries,
-        selection=selection,
-        server_id=read_server_id(sources, len(secondaries)),
-        state_schema=selection.state_schema,
-        logging=_read_logging(sources),
-        network=_read_network(sources),
-        retry=_read_retry(sources),
-        batching=_read_batching(sources),
-        transfer=_read_transfer(sources, len(secondaries)),
-        apply=_read_apply(sources),
-        max_lag_seconds=sources.parsed("REPLICA_MAX_LAG", parsers.positive_duration, 60.0),
-        accepted_drift=sources.parsed("REPLICA_ACCEPTED_DRIFT", accepted_drift, NO_DRIFT),
-        progress_folder=sources.parsed("REPLICA_PROGRESS_FOLDER", Path, Path()),
-    )
-
-
-def _read_logging(sources: Sources) -> Logging:
-    standard, graylog = Logging(), Graylog()
-    host, port = sources.parsed("GRAYLOG_ENDPOINT", parsers.endpoint, (graylog.host, graylog.port))
-    return Logging(
-        level=sources.parsed("REPLICA_LOG_LEVEL", parsers.level, standard.level),
-        format=sources.parsed("REPLICA_LOG_FORMAT", parsers.choice(LogFormat), standard.format),
-        project=sources.text("LOCAL_PROJECT_NAME") or standard.project,
-        graylog=Graylog(
-            is_enabled=sources.parsed("GRAYLOG_ENABLED", parsers.boolean, graylog.is_enabled),
-            host=host,
-            port=port,
-            protocol=sources.parsed("GRAYLOG_PROTOCOL", _graylog_protocol, graylog.protocol),
-            timeout_seconds=sources.parsed("GRAYLOG_TIMEOUT", parsers.positive_duration, graylog.timeout_seconds),
-            source=sources.text("GRAYLOG_SOURCE") or graylog.source,
-        ),
-    )
-
-
-def _read_network(sources: Sources) -> Network:
-    standard, duration = Network(), parsers.positive_duration
-    network = Network(
-        connect_timeout=sources.parsed("REPLICA_CONNECT_TIMEOUT", duration, standard.connect_timeout),
-        heartbeat=sources.parsed("REPLICA_HEARTBEAT", duration, standard.heartbeat),
-        read_timeout=sources.parsed("REPLICA_READ_TIMEOUT", duration, standard.read_timeout),
-        query_timeout=sources.parsed("REPLICA_QUERY_TIMEOUT", duration, standard.query_timeout),
-        lease=sources.parsed("REPLICA_LEASE", duration, standard.lease),
-    )
-    if network.lease < LEAST_LEASE_SECONDS:
-        # The holder renews the lease once a second. With a shorter one a busy process would look like a frozen one.
-        sources.complain("REPLICA_LEASE", f"must be at least {LEAST_LEASE_SECONDS:.0f}s")
-    if network.heartbeat >= network.read_timeout:
-        # An idle primary would look dead after every read timeout.
-        sources.complain("REPLICA_HEARTBEAT", "must be shorter than REPLICA_READ_TIMEOUT")
-    return network
-
-
-def _read_retry(sources: Sources) -> Retry:
-    standard = Retry()
-    retry = Retry(
-        attempts=sources.parsed("REPLICA_RETRY_ATTEMPTS", _COUNT, standard.attempts),
-        delay=sources.parsed("REPLICA_RETRY_DELAY", parsers.positive_duration, standard.delay),
-        delay_limit=sources.parsed("REPLICA_RETRY_DELAY_LIMIT", parsers.positive_duration, standard.delay_limit),
-        reconnect_attempts=sources.parsed(
-            "REPLICA_RECONNECT_ATTEMPTS", parsers.whole_number(0, 1_000_000), standard.reconnect_attempts
-        ),
-    )
-    if retry.delay > retry.delay_limit:
-        sources.complain("REPLICA_RETRY_DELAY", "is longer than REPLICA_RETRY_DELAY_LIMIT")
-    return retry
-
-
-def _read_batching(sources: Sources) -> Batching:
-    standard = Batching()
-    return Batching(
-        transactions=sources.parsed("REPLICA_BATCH_TRANSACTIONS", _COUNT, standard.transactions),
-        size_bytes=sources.parsed("REPLICA_BATCH_BYTES", _BATCH_BYTES, standard.size_bytes),
-        age_seconds=sources.parsed("REPLICA_BATCH_AGE", _BATCH_AGE, standard.age_seconds),
-        queue_bytes=sources.parsed("REPLICA_QUEUE_BYTES", _QUEUE_BYTES, standard.queue_bytes),
-    )
-
-
-def _read_transfer(sources: Sources, secondaries: int) -> TransferSettings:
-    standard = TransferSettings()
-    # If the user chose a number, it also holds if the round trip to a server is long.
-    chosen = sources.parsed("REPLICA_TRANSFER_WORKERS", parsers.whole_number(1, 64), 0)
-    return TransferSettings(
-        chunk_rows=sources.parsed("TRANSFER_BATCH_SIZE", _COUNT, standard.chunk_rows),
-        workers=chosen or standard.workers,
-        # The copies to all secondaries read from one primary, and share its connections.
-        far_workers=0 if chosen else _FAR_WORKERS // max(1, secondaries),
-    )
-
-
-def _read_apply(sources: Sources) -> Apply:
-    standard = Apply()
-    return Apply(
-        engine=sources.parsed("REPLICA_ENGINE", parsers.choice(EngineChoice), standard.engine),
-        ddl=sources.parsed("REPLICA_DDL", parsers.choice(DdlPolicy), standard.ddl),
-        on_table_failure=sources.parsed(
-            "REPLICA_ON_TABLE_FAILURE", parsers.choice(TableFailurePolicy), standard.on_table_failure
-        ),
-        table_failures=sources.parsed("REPLICA_TABLE_FAILURES", _COUNT, standard.table_failures),
-        ddl_lock_wait=sources.parsed("REPLICA_DDL_LOCK_WAIT", parsers.duration, standard.ddl_lock_wait),
-        compacts=sources.parsed("REPLICA_COMPACT", parsers.boolean, standard.compacts),
-    )
-
-
-def _progress(text: str) -> str:
-    if text.lower() not in ("auto", "bar", "lines", "off"):
-        raise ValueError(f"{text!r} is not one of auto, bar, lines, off")
-    return text.lower()
-
-
-def _graylog_protocol(text: str) -> str:
-    if text.lower() not in ("udp", "tcp"):
-        raise ValueError(f"{text!r} is neither udp nor tcp")
-    return text.lower()
+def _unknown_names(environ: Mapping[str, str], dotenv: Mapping[str, str]) -> list[str]:
+    """Return the names that have a prefix of `replica` and are not variables of `replica`."""
+    unknown = {n for values in (environ, dotenv) for n in values if n.startswith(_PREFIXES[:2])}
+    # In the `.env` file such a name can only be meant for `replica`, so wrong case and dashes count as well.
+    unknown |= {n for n in dotenv if n.upper().replace("-", "_").replace(".", "_").startswith(_PREFIXES)}
+    return sorted(n for n in unknown - names() if not n.startswith("REPLICA_TEST_"))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -125,6 +126,37 @@ def endpoint(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return a parser of one of some words in lower case; it ignores case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"{text!r} is not one of {', '.join(words)}")
+        return text.lower()
+
+    return parse
+
+
+def host(text: str) -> str:
+    """Return the name or the address of a host."""
+    # An IPv6 address has two or more colons. One colon means a port, which has a setting of its own.
+    if text.count(":") == 1:
+        raise ValueError(f"{text!r} contains a port: ports have their own setting")
+    if not text or any(c.isspace() for c in text):
+        raise ValueError(f"{text!r} is not a host")
+    return text
+
+
+def readable_file(text: str) -> Path:
+    """Return the path of a file that this process can read."""
+    path = Path(text)
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"{text}: {error.strerror or type(error).__name__}") from None
+
+
 def items(text: str) -> tuple[str, ...]:
     """Return the stripped parts of a comma-separated list, with the empty ones: the caller decides about those."""
     return tuple(part.strip() for part in text.split(","))
@@ -132,8 +164,12 @@ def items(text: str) -> tuple[str, ...]:
 
 def full_items(text: str) -> tuple[str, ...]:
     """Return the stripped parts of a comma-separated list, of which none may be empty."""
-    parts = items(text)
+    return all_full(items(text))
+
+
+def all_full(parts: Sequence[str]) -> tuple[str, ...]:
+    """Return the parts of a list, of which none may be empty."""
     for number, part in enumerate(parts, 1):
         if not part:
             raise ValueError(f"item {number} of {len(parts)} is empty")
-    return parts
+    return tuple(parts)

@@ -1,7 +1,8 @@
 """Completes the `replica` commands in messages and hints, so that users can copy them to a shell as they are.
 
-The code that writes a message puts the command in backquotes and knows neither `--secondary` nor `--env-file`. The code
-that shows the text calls `fill`, which adds the options that the user gave on the command line, quoted for the shell.
+The code that writes a message puts the command in backquotes and does not know `--secondary`, `--env-file` and
+`--config`. The code that shows the text calls `fill`, which adds the options that the user gave on the command line,
+quoted for the shell.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 # A command ends at the next backquote that is not in quotes: a table name may contain a backquote.
-_WORDS = "stream|transfer|pause|resume|position|drift|health"
+_WORDS = "stream|transfer|pause|resume|position|drift|health|config"
 _COMMAND = re.compile(rf"`replica[ ]((?:{_WORDS})\b(?:[^`']|'[^']*')*)`")
 
 
@@ -30,6 +31,7 @@ class CommandLine:
 
     env_file: str = ""
     secondary: str = ""
+    config_file: str = ""
 
 
 _typed = CommandLine()
@@ -42,7 +44,7 @@ def install_command_line(typed: CommandLine) -> None:
 
 
 def fill(text: str, instance: str = "") -> str:
-    """Return the text with the options that its `replica` commands lack: `--secondary` and `--env-file`.
+    """Return the text with the options that its `replica` commands lack: `--secondary`, `--env-file` and `--config`.
 
     The secondary is `instance`. If that is empty, it is the one secondary that the user picked.
     """
@@ -52,10 +54,12 @@ def fill(text: str, instance: str = "") -> str:
 
     def completed(match: re.Match[str]) -> str:
         command = match[1].rstrip()
-        if secondary and not re.search(r" --(secondary|all)\b", command):
+        has_secondary = command.startswith("config") or re.search(r" --(secondary|all)\b", command)
+        if secondary and not has_secondary:
             command += f" --secondary {shell_word(secondary)}"
-        if _typed.env_file and " --env-file " not in command:
-            command += f" --env-file {shell_word(_typed.env_file)}"
+        for option, file in (("--env-file", _typed.env_file), ("--config", _typed.config_file)):
+            if file and f" {option} " not in command:
+                command += f" {option} {shell_word(file)}"
         return f"`replica {command}`"
 
     return _COMMAND.sub(completed, text)

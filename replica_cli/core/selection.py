@@ -43,11 +43,11 @@ class Selection:
 
     @cached_property
     def _wanted(self) -> re.Pattern[str]:
-        return _any_of(self.tables or ("*",))
+        return pattern_of(self.tables or ("*",))
 
     @cached_property
     def _unwanted(self) -> re.Pattern[str] | None:
-        return _any_of(self.excluded_tables) if self.excluded_tables else None
+        return pattern_of(self.excluded_tables) if self.excluded_tables else None
 
     def schema_target(self, schema: str) -> str | None:
         """Return the name on the secondary of a schema of the primary, None if it is not replicated.
@@ -70,7 +70,7 @@ class Selection:
     @cached_property
     def _unwanted_wholes(self) -> re.Pattern[str] | None:
         patterns = tuple(p for p in self.excluded_tables if p.endswith("*"))
-        return _any_of(patterns) if patterns else None
+        return pattern_of(patterns) if patterns else None
 
     @property
     def target_schemas(self) -> tuple[str, ...] | None:
@@ -133,7 +133,8 @@ class Selection:
         return f"{text}; excluded {','.join(self.excluded_tables)}" if self.excluded_tables else text
 
 
-def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+def pattern_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the expression that matches the tables of patterns with `*` and `?`."""
     # fnmatch also understands [seq]. In these patterns a bracket is only a bracket of a name, so it is escaped.
     escaped = (p.replace("[", "[[]") for p in patterns)
     return re.compile("|".join(fnmatch.translate(p) for p in escaped))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from replica_cli.core.selection import pattern_of
+
 if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterable, Mapping
+
     from replica_cli.core.differences import AcceptedDrift
+    from replica_cli.core.names import TableName
     from replica_cli.core.selection import Selection
 
 
@@ -167,9 +174,30 @@ class TransferSettings:
     far_workers: int = 0
 
 
+@dataclass(frozen=True)
+class TableRule:
+    """What is different for the tables of some patterns, which name tables of the primary; None: as for all tables."""
+
+    tables: tuple[str, ...]
+    engine: EngineChoice | None = None
+    ddl: DdlPolicy | None = None
+    on_table_failure: TableFailurePolicy | None = None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return pattern_of(self.tables)
+
+    def matches(self, name: TableName) -> bool:
+        """Return True if a pattern matches a table of the primary."""
+        return self._pattern.match(str(name)) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """How the applier treats row changes, DDL statements and failing tables."""
+    """How the applier treats row changes, DDL statements and failing tables.
+
+    The rules change that for single tables. The first rule that matches a table and has a value counts.
+    """
 
     engine: EngineChoice = EngineChoice.AUTO
     ddl: DdlPolicy = DdlPolicy.APPLY
@@ -177,6 +205,34 @@ class Apply:
     table_failures: int = 5
     ddl_lock_wait: float = 3600.0  # seconds; 0: no limit
     compacts: bool = True
+    rules: tuple[TableRule, ...] = ()
+
+    def engine_for(self, name: TableName) -> EngineChoice:
+        """Return which engine applies the rows of a table."""
+        return next((r.engine for r in self.rules if r.engine is not None and r.matches(name)), self.engine)
+
+    def ddl_for(self, names: Iterable[TableName]) -> DdlPolicy:
+        """Return what happens to a DDL statement for tables: the strictest of their policies."""
+        policies = [next((r.ddl for r in self.rules if r.ddl is not None and r.matches(n)), self.ddl) for n in names]
+        return max(policies, key=list(DdlPolicy).index, default=self.ddl)
+
+    def stops_for(self, name: TableName | None) -> bool:
+        """Return True if the stream ends when a table keeps failing; None is a table that is not known."""
+        policies = (
+            r.on_table_failure for r in self.rules if name is not None and r.on_table_failure and r.matches(name)
+        )
+        return next(policies, self.on_table_failure) is TableFailurePolicy.STOP
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSettings:
+    """The settings of one secondary that differ from those of the others; None: as for all secondaries."""
+
+    apply: Apply | None = None
+    transfer: TransferSettings | None = None
+    batching: Batching | None = None
+    retry: Retry | None = None
+    max_lag_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +260,10 @@ class SessionNeed:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one run of `replica`."""
+    """All settings of one run of `replica`.
+
+    `own` has, by the name of a secondary, what is different for it: `of` returns the settings with it.
+    """
 
     primary: Server
     secondaries: tuple[Server, ...]
@@ -220,6 +279,19 @@ class Settings:
     max_lag_seconds: float = 60.0
     accepted_drift: tuple[AcceptedDrift, ...] = ()
     progress_folder: Path = Path()
+    own: Mapping[str, OwnSettings] = field(default_factory=dict)
+
+    def of(self, secondary: str) -> Settings:
+        """Return the settings for the work on one secondary."""
+        own = self.own.get(secondary, OwnSettings())
+        return replace(
+            self,
+            apply=own.apply or self.apply,
+            transfer=own.transfer or self.transfer,
+            batching=own.batching or self.batching,
+            retry=own.retry or self.retry,
+            max_lag_seconds=own.max_lag_seconds or self.max_lag_seconds,
+        )
 
     @property
     def server_ids(self) -> tuple[int, ...]:

@@ -26,7 +26,6 @@ from replica_cli.core.errors import (
 )
 from replica_cli.core.quarantine_texts import with_failure, with_refusal
 from replica_cli.core.requests.transfer import TransferMode
-from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import NOT_STREAMED, UNFINISHED, TableState
 from replica_cli.error_policy import (
     Action,
@@ -39,6 +38,7 @@ from replica_cli.error_policy import (
     RetryTable,
     Stop,
     action_for,
+    tables_of,
 )
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ServerError
@@ -51,7 +51,7 @@ from replica_cli.stop import StopToken
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from replica_cli.applier.applier import Applier
     from replica_cli.checkpoint.lock import LockGuard
@@ -272,11 +272,8 @@ class TableResync:
         self._history = self._history.with_error(error, time.monotonic())
         # The stream ends with its own limit of attempts, which also ends the re-sync.
         limits = Limits(0, self._settings.apply.table_failures, self._settings.retry.attempts)
-        return action_for(error, self._history, limits, stops_for_tables=self._must_stop_for_tables)
-
-    @property
-    def _must_stop_for_tables(self) -> bool:
-        return self._settings.apply.on_table_failure is TableFailurePolicy.STOP
+        stops = any(map(self._settings.apply.stops_for, tables_of(error)))
+        return action_for(error, self._history, limits, stops_for_tables=stops)
 
     def _copy_and_catch_up(self) -> None:
         with connect(self._server, self._settings.network) as session:
@@ -302,28 +299,28 @@ class TableResync:
                 store=store, stop=self._end, report=self._publish, guard=self._guard, resync_tables=self._names,
             )  # fmt: skip
         except TablesRefused as error:
-            self._raise_if_fatal(error)
+            self._raise_if_fatal(error, error.refused)
             # Other tables that wait are copied in the next turn.
             for name, reason in error.refused.items():
                 self._quarantine([name], reason, with_refusal)
             return
         except ApplyRefused as error:
-            self._raise_if_fatal(error)
             unfinished = [r.name for r in self._records(store) if r.state in UNFINISHED]
+            self._raise_if_fatal(error, unfinished)
             self._quarantine(unfinished, error.message, with_failure)
             return
         finally:
             self._publisher.set(transfer=None)
         failed = dict(result.errors)
+        names = [r.name for r in self._records(store) if r.state in UNFINISHED and str(r.name) in failed]
         if failed:
-            self._raise_if_fatal(CopyIncomplete(self._server.name, failed))
-        for record in self._records(store):
-            if record.state in UNFINISHED and str(record.name) in failed:
-                self._quarantine([record.name], failed[str(record.name)], with_failure)
+            self._raise_if_fatal(CopyIncomplete(self._server.name, failed), names)
+        for name in names:
+            self._quarantine([name], failed[str(name)], with_failure)
 
-    def _raise_if_fatal(self, error: ApplyRefused) -> None:
-        """Raise the error if the failure of a table ends the stream."""
-        if self._must_stop_for_tables:
+    def _raise_if_fatal(self, error: ApplyRefused, tables: Iterable[TableName]) -> None:
+        """Raise the error if the failure of one of the tables ends the stream."""
+        if any(map(self._settings.apply.stops_for, tables)):
             raise error
 
     def _publish(self, progress: CopyProgress) -> None:

@@ -74,6 +74,7 @@ def make_engines(
             doubt=partial(_doubt, sessions, altered),
             is_same_release=primary.facts.version[:2] == sessions.facts.version[:2],
             instance=sessions.writer.server.name,
+            wants_sql=lambda name: settings.apply.engine_for(name) is EngineChoice.SQL,
         )
         diagnostic = SqlPreferringEngine(single, parts.image_engine(None), versions, check=auto.check)
         if prefers_sql:

@@ -12,7 +12,6 @@ from replica_cli.applier.ddl.statement_applier import StatementApplier
 from replica_cli.applier.ddl.statement_effects import StatementEffects
 from replica_cli.applier.ddl.statement_runner import StatementRunner
 from replica_cli.applier.ddl.statement_session import StatementSession
-from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.mysql.catalog.collations import read_collations
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def make_statement_applier(
         sessions.stores.intents,
         statement_session,
         effects=effects,
-        policy=settings.apply.ddl,
+        apply=settings.apply,
     )
     return StatementApplier(
         sessions.writer,
@@ -103,7 +102,7 @@ def _execution(
         statement_session,
         runner=runner,
         refusals=refusals,
-        stops_at_failure=settings.apply.on_table_failure is TableFailurePolicy.STOP,
+        stops_for=settings.apply.stops_for,
     )
     return DdlExecution(
         sessions.writer,

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from replica_cli.config import load_settings
+from replica_cli.config.loading import load_settings
 from replica_cli.core.errors import ExitCode, Interrupted, ReplicaError
 from replica_cli.core.names import TableName
 from replica_cli.core.reports.demo import DemoReport, DemoTable

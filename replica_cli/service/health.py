@@ -50,9 +50,7 @@ def check_health(settings: Settings, request: HealthRequest) -> HealthReport:
     with closing(PrimarySession(settings, idle_seconds=float("inf"))) as primary:
         facts, checks, selected = _check_primary(settings, primary)
         for server in request.secondaries:
-            checks.extend(
-                _check_secondary(settings, server, primary, facts, request.max_lag_seconds, selected=selected)
-            )
+            checks.extend(_check_secondary(settings.of(server.name), server, primary, facts, selected=selected))
     return HealthReport(tuple(checks))
 
 
@@ -82,7 +80,6 @@ def _check_secondary(
     server: Server,
     primary: PrimarySession,
     primary_facts: ServerFacts | None,
-    max_lag_seconds: float,
     *,
     selected: Selected | None,
 ) -> Iterator[HealthCheck]:
@@ -99,13 +96,13 @@ def _check_secondary(
                     sessions=settings.secondary_sessions, versioned=selected.versioned,
                 )  # fmt: skip
                 yield from _checks(findings, instance)
-            yield from _state_checks(settings, session, instance, primary, max_lag_seconds)
+            yield from _state_checks(settings, session, instance, primary)
     except ReplicaError as error:
         yield _unreachable(name, server, error, instance)
 
 
 def _state_checks(
-    settings: Settings, session: Session, instance: str, primary: PrimarySession, max_lag_seconds: float
+    settings: Settings, session: Session, instance: str, primary: PrimarySession
 ) -> Iterator[HealthCheck]:
     try:
         view = read_instance(lambda: read_state(session, settings.state_schema, instance), primary, settings.network)
@@ -118,7 +115,9 @@ def _state_checks(
     checks = [
         check_position(primary_view, state, instance, error=view.error),
         check_filters(state, settings.selection, instance),
-        check_lag(distance, max_lag_seconds, instance, is_first_copy=state.is_first_copy) if state.saved else None,
+        check_lag(distance, settings.max_lag_seconds, instance, is_first_copy=state.is_first_copy)
+        if state.saved
+        else None,
         check_alive(state, instance),
         check_moving(session, settings.state_schema, state, distance, instance),
         check_quarantine(state, instance, gone=primary.lacks([t.name for t in state.quarantined])),

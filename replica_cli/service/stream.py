@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.reports.stream import StreamReport
 from replica_cli.core.status import WorkerStatus
+from replica_cli.supervisor.file_watch import FileWatch
 from replica_cli.supervisor.signal_requests import SignalRequests
 from replica_cli.supervisor.signals import stopping_on_signals
 from replica_cli.supervisor.supervisor import report_of_dead_worker, supervise
@@ -20,9 +21,11 @@ from replica_cli.worker.messages import WorkerConfig
 from replica_cli.worker.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from replica_cli.core.reporter import Reporter
+    from replica_cli.core.reports.reload import ReloadReport
     from replica_cli.core.requests.stream import StreamRequest
     from replica_cli.core.settings import Settings
     from replica_cli.stop import StopToken
@@ -32,8 +35,10 @@ def run_stream(
     settings: Settings,
     request: StreamRequest,
     reporter: Reporter,
+    *,
     stop: StopToken | None = None,
-    reload: Callable[[], Settings] | None = None,
+    reload: Callable[[], ReloadReport] | None = None,
+    watched: Sequence[Path] = (),
 ) -> StreamReport:
     """Stream to all secondaries until a stop (SIGINT, SIGTERM or `stop`), or until each stream has ended by itself.
 
@@ -42,8 +47,9 @@ def run_stream(
         request: what to stream, and until when.
         reporter: receives the status of each worker.
         stop: the token that stops all streams, None for a new one.
-        reload: reads the settings again for SIGHUP, which takes what it can of them. SIGUSR1 reports the status of each
+        reload: reads the settings again for SIGHUP, and returns what has changed. SIGUSR1 reports the status of each
             secondary.
+        watched: files of settings; if one changes, the settings are read again as at SIGHUP.
 
     """
     workers = [WorkerHandle(_config(settings, request, index)) for index in _indexes(settings, request)]
@@ -52,6 +58,7 @@ def run_stream(
         requests = SignalRequests(wakeup.wake)
         stop_signals = context.enter_context(stopping_on_signals(stop, also=requests.handlers))
         context.enter_context(stop_signals.token.waking(wakeup.wake))
+        context.enter_context(FileWatch(watched, lambda: requests.request_reload("changed file")))
         for worker in workers:
             reporter.on_status(WorkerStatus(worker.config.server.name))
             worker.start()
@@ -71,4 +78,5 @@ def _indexes(settings: Settings, request: StreamRequest) -> list[int]:
 
 def _config(settings: Settings, request: StreamRequest, index: int) -> WorkerConfig:
     level = logging.getLogger("replica_cli").getEffectiveLevel()
-    return WorkerConfig(settings, request, settings.secondaries[index], settings.server_id + index, level)
+    server = settings.secondaries[index]
+    return WorkerConfig(settings.of(server.name), request, server, settings.server_id + index, level)

@@ -87,12 +87,13 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[Planned
     filters = settings.selection
 
     def plan(server: Server) -> PlannedTransfer:
-        with connect_both(settings, server) as (primary, secondary):
-            findings = find_before_start(settings, primary, secondary)
-            saved = read_state(secondary, settings.state_schema, server.name).saved
+        own = settings.of(server.name)
+        with connect_both(own, server) as (primary, secondary):
+            findings = find_before_start(own, primary, secondary)
+            saved = read_state(secondary, own.state_schema, server.name).saved
             if saved is not None and (request.mode is TransferMode.RESUME or request.tables):
-                check_saved(settings, saved)
-            copy_plan = make_plan_on(settings, primary, secondary, request.mode, request.tables)
+                check_saved(own, saved)
+            copy_plan = make_plan_on(own, primary, secondary, request.mode, request.tables)
         # A copy that creates the state again saves the current filters.
         change = (
             saved.other_filters(filters) if saved is not None and copy_plan.mode is not TransferMode.RESTART else ""
@@ -102,7 +103,7 @@ def plan_transfer(settings: Settings, request: TransferRequest) -> tuple[Planned
         return PlannedTransfer(shown, copy_plan, findings, time.monotonic())
 
     def failed(server: Server, failure: Failure) -> PlannedTransfer:
-        copying = settings.transfer
+        copying = settings.of(server.name).transfer
         return PlannedTransfer(
             TransferPlan(server.name, request.mode, (), copying.workers, copying.chunk_rows, failure=failure)
         )
@@ -127,15 +128,17 @@ def _shown(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) 
 def run_transfer(settings: Settings, plans: tuple[PlannedTransfer, ...], reporter: Reporter) -> TransferReport:
     """Copy to all secondaries side by side. A stop keeps what was copied: `--resume` goes on from there."""
     servers = {s.name: s for s in settings.secondaries}
+
+    def copy(planned: PlannedTransfer) -> CopyReport:
+        server = servers[planned.shown.instance]
+        return _copy(settings.of(server.name), server, planned, heard.token, reporter)
+
     with (
         stopping_on_signals() as heard,
         calling_at_stop(heard, lambda: reporter.on_stopping(_STOPPING)),
         ThreadPoolExecutor(max_workers=max(1, len(plans))) as pool,
     ):
-        copies = pool.map(
-            lambda planned: _copy(settings, servers[planned.shown.instance], planned, heard.token, reporter), plans
-        )
-        return TransferReport(tuple(_with_signal(copy, heard.signal) for copy in copies))
+        return TransferReport(tuple(_with_signal(report, heard.signal) for report in pool.map(copy, plans)))
 
 
 def _with_signal(copy: CopyReport, number: int | None) -> CopyReport:

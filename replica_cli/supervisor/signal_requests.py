@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 from replica_cli.core.errors import ConfigurationError
 from replica_cli.core.wording import counted, duration, phase_text, uncommitted_text
 from replica_cli.logs import Tag, log, set_level
-from replica_cli.supervisor.reload import reloaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from replica_cli.core.reporter import Reporter
+    from replica_cli.core.reports.reload import ReloadReport
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import WorkerStatus
     from replica_cli.worker.messages import WorkerConfig
@@ -42,26 +42,35 @@ class SignalRequests:
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._reload = threading.Event()
+        self._cause = ""
         self._status = threading.Event()
 
     @property
     def handlers(self) -> Mapping[int, Callable[[], None]]:
         """Return the function to call for each signal."""
-        return {signal.SIGHUP: lambda: self._request(self._reload), signal.SIGUSR1: lambda: self._request(self._status)}
+        return {
+            signal.SIGHUP: lambda: self.request_reload("SIGHUP"),
+            signal.SIGUSR1: lambda: self._request(self._status),
+        }
+
+    def request_reload(self, cause: str) -> None:
+        """Request that the settings are read again; `cause` begins the log records about it. From any thread."""
+        self._cause = cause
+        self._request(self._reload)
 
     def _request(self, flag: threading.Event) -> None:
         flag.set()
         self._wake()
 
     def answer(
-        self, workers: Sequence[ReloadableWorker], reporter: Reporter, reload: Callable[[], Settings] | None
+        self, workers: Sequence[ReloadableWorker], reporter: Reporter, reload: Callable[[], ReloadReport] | None
     ) -> None:
         """Answer the requests that came since the last call.
 
         Args:
             workers: the workers.
             reporter: receives the status of each worker.
-            reload: reads the settings again, None if the caller cannot.
+            reload: reads the settings again and returns what has changed, None if the caller cannot.
 
         """
         if self._status.is_set():
@@ -71,29 +80,36 @@ class SignalRequests:
         if self._reload.is_set():
             self._reload.clear()
             if reload is not None and workers:
-                _reload(workers, reload)
+                _reload(workers, reload, self._cause)
 
 
-def _reload(workers: Sequence[ReloadableWorker], reload: Callable[[], Settings]) -> None:
+def _reload(workers: Sequence[ReloadableWorker], reload: Callable[[], ReloadReport], cause: str) -> None:
     try:
-        result = reloaded(workers[0].config.settings, reload())
+        result = reload()
     except ConfigurationError as error:
-        log(logger, logging.ERROR, Tag.ERROR, "SIGHUP: the settings are wrong, the old ones stay in use: %s", error)
+        log(logger, logging.ERROR, Tag.ERROR, "%s: the settings are wrong, the old ones stay in use: %s", cause, error)
         return
-    for names, level, text in (
-        (result.taken, logging.INFO, "SIGHUP: new values in use: %s"),
-        (result.refused, logging.WARNING, "SIGHUP: changed, in use only after a new start: %s"),
+    for changes, level, text in (
+        (result.taken, logging.INFO, "%s: new values in use: %s"),
+        (result.refused, logging.WARNING, "%s: changed, in use only after a new start: %s"),
     ):
-        if names:
-            log(logger, level, Tag.INFO if level == logging.INFO else Tag.WARN, text, ", ".join(names))
+        if changes:
+            log(
+                logger,
+                level,
+                Tag.INFO if level == logging.INFO else Tag.WARN,
+                text,
+                cause,
+                ", ".join(map(str, changes)),
+            )
     if not result.taken:
         if not result.refused:
-            log(logger, logging.INFO, Tag.INFO, "SIGHUP: settings unchanged")
+            log(logger, logging.INFO, Tag.INFO, "%s: settings unchanged", cause)
         return
     if result.settings.logging.level != workers[0].config.settings.logging.level:
         set_level(result.settings.logging.level)
     for worker in workers:
-        worker.take(result.settings)
+        worker.take(result.settings.of(worker.config.server.name))
 
 
 def _status_text(status: WorkerStatus) -> str:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.table_records import QuarantineCause
 from replica_cli.core.names import TableName
-from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import TableState
 from replica_cli.mysql.binlog.log_state import end_of_log
 from replica_cli.mysql.catalog.table_definitions import read_tables
@@ -64,7 +63,7 @@ class MissingTables:
             windows: the stream's records of tables, which get the new ones.
 
         Raises:
-            TablesMissing: tables are missing, and the policy is to stop if a table fails.
+            TablesMissing: tables are missing, and the policy of one is to stop if it fails.
             ServerError: a server does not answer.
 
         """
@@ -73,7 +72,7 @@ class MissingTables:
             self.end, self._is_confirmed = end_of_log(self._primary.session, self._facts), True
             return
         missing = sorted(self.names)
-        if missing and self._settings.apply.on_table_failure is TableFailurePolicy.STOP:
+        if any(self._settings.apply.stops_for(name) for name in missing):
             raise TablesMissing(self._secondary.server.name, missing)
         records = self._store.quarantine([QuarantineCause(n, _REASON, stopped_at=position) for n in missing])
         windows.records.update({record.name: record for record in records})

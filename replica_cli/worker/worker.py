@@ -41,7 +41,6 @@ from replica_cli.core.quarantine_texts import copy_advice, with_failure, with_re
 from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.stream import WorkerReport
 from replica_cli.core.requests.transfer import TransferMode
-from replica_cli.core.settings import TableFailurePolicy
 from replica_cli.core.status import UNFINISHED, Phase
 from replica_cli.core.wording import counted, rolled_back_text
 from replica_cli.error_policy import (
@@ -56,6 +55,7 @@ from replica_cli.error_policy import (
     Stop,
     WaitForLock,
     action_for,
+    tables_of,
 )
 from replica_cli.logs import Tag, log
 from replica_cli.retry import delay_after, reconnect_delay, repeating
@@ -351,10 +351,6 @@ class Worker:
                 break
         self._publisher.set(phase=Phase.STARTING, transfer=None, rows_per_second=0.0)
 
-    @property
-    def _must_stop_for_tables(self) -> bool:
-        return self._settings.apply.on_table_failure is TableFailurePolicy.STOP
-
     def _quarantine_uncopied(
         self,
         sessions: SecondarySessions,
@@ -381,7 +377,8 @@ class Worker:
         """
         saved, records = sessions.stores.positions.load(), sessions.stores.tables.load()
         recorded = {r.name for r in records.values() if r.reason}
-        if mode is TransferMode.NEW or saved is None or not reasons or self._must_stop_for_tables:
+        must_stop = any(map(self._settings.apply.stops_for, reasons))
+        if mode is TransferMode.NEW or saved is None or not reasons or must_stop:
             raise error
         if not saved.transaction_count and not recorded >= reasons.keys():
             raise error
@@ -432,7 +429,7 @@ class Worker:
             self._history,
             Limits(retry.reconnect_attempts, apply.table_failures, retry.attempts),
             may_copy=self._request.may_transfer,
-            stops_for_tables=self._must_stop_for_tables,
+            stops_for_tables=any(map(apply.stops_for, tables_of(error))),
             is_standby=self._must_stand_by(),
         )
 

@@ -25,6 +25,17 @@ def _imports_in_functions(path: Path) -> set[str]:
     return found
 
 
+def test_a_worker_gets_values_and_loads_no_library_of_the_command() -> None:
+    # The first worker is forked from the process of the command, after it has imported `service.stream`.
+    code = f"import replica_cli.service.stream, replica_cli.__main__; {_CODE}"
+    command = [sys.executable, "-c", code]
+    loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    packages = {name.partition(".")[0] for name in loaded}
+    assert not packages & {"pydantic", "pydantic_settings", "yaml", "dotenv", "typer", "rich", "prometheus_client"}
+    assert not packages & {"fastapi", "starlette", "uvicorn", "anyio"}
+    assert not {name for name in loaded if name.startswith("replica_cli.config")}
+
+
 def test_a_worker_has_loaded_what_its_functions_import() -> None:
     command = [sys.executable, "-c", _CODE]
     loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
-from replica_cli.config import variables_table
+from replica_cli.config.documents import example_env, file_only_table, variables_table
 from replica_cli.core.attempts import attempts_table
-from tests.docs.documents import DOCS, commands
+from tests.docs.documents import DOCS, ROOT, commands
 from tests.matrix import coverage
 from tests.support.generated import write_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+EXAMPLE_ENV = ROOT / "example.env"
 
 
 class Part(NamedTuple):
@@ -33,6 +36,7 @@ class Part(NamedTuple):
 def parts() -> Iterator[Part]:
     """Yield all generated parts with their current text."""
     yield Part(DOCS / "configuration.md", "variables", f"\n{variables_table()}\n")
+    yield Part(DOCS / "configuration.md", "settings of the file", f"\n{file_only_table()}\n")
     yield Part(DOCS / "how-it-works" / "errors.md", "attempts", f"\n{attempts_table()}\n")
     yield Part(DOCS / "how-it-works" / "state.md", "transitions", f"\n{_transitions()}\n\n")
     for name, command in commands().items():
@@ -58,6 +62,7 @@ def main() -> None:
     """Write all parts."""
     for part in parts():
         write_part(part.document, part.name, part.text)
+    EXAMPLE_ENV.write_text(example_env())
 
 
 if __name__ == "__main__":

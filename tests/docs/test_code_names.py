@@ -9,11 +9,13 @@ from importlib.util import find_spec
 
 import pytest
 
+from replica_cli.config.catalogue import all_settings
 from tests.docs.documents import PAGES, ROOT
 
 _PACKAGES = sorted(path.parent.name for path in (ROOT / "replica_cli").glob("*/__init__.py"))
 _NAME = re.compile(rf"`((?:{'|'.join(_PACKAGES)})(?:\.\w+)+)`")
-NAMES = sorted({name for page in PAGES for name in _NAME.findall(page.read_text())})
+_SETTINGS = {setting.name for setting in all_settings()}
+NAMES = sorted({name for page in PAGES for name in _NAME.findall(page.read_text())} - _SETTINGS)
 
 
 @pytest.mark.parametrize("name", NAMES)

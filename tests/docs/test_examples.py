@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from replica_cli.config import VARIABLES, load_settings
+from replica_cli.config.catalogue import names
+from replica_cli.config.loading import load_settings
 from replica_cli.core.errors import ExitCode
 from tests.docs.documents import DOCS, ROOT, fault
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = ROOT / "examples"
 UNITS = sorted((EXAMPLES / "systemd").iterdir())
-NAMES = {v.name for v in VARIABLES}
+NAMES = names()
 
 
 def yaml_documents(path: Path) -> list[Any]:

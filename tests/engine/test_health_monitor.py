@@ -12,7 +12,7 @@ import pytest
 
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import WriterLock
-from replica_cli.config.accepted_drift import accepted_drift
+from replica_cli.config.accepted_drift import drift_patterns
 from replica_cli.core.position import Position
 from replica_cli.core.reports.health import HealthLevel
 from replica_cli.core.status import CopyProgress, CopyStep, Phase, TableProgress, TableState
@@ -224,7 +224,7 @@ def test_columns_renamed_while_no_process_ran_are_reported(watched: Watched, cap
 @pytest.mark.usefixtures("_other_names")
 @pytest.mark.parametrize(("pattern", "is_told"), [("*.u:missing-column:b", False), ("*.u:missing-column:a", True)])
 def test_columns_that_are_missing_on_purpose_are_not_reported(watched: Watched, pattern: str, *, is_told: bool) -> None:
-    columns = ColumnWatch(watched.settings.selection, "db1", accepted_drift(pattern))
+    columns = ColumnWatch(watched.settings.selection, "db1", drift_patterns([pattern]))
     with watched.primary.session() as primary, watched.secondary.session() as secondary:
         for _ in range(2):
             check = columns.check(primary, secondary, watched.end(), left_out=frozenset())

@@ -85,7 +85,7 @@ def test_a_schema_that_does_not_exist_is_no_missing_privilege(
                 assert look_at_selection(session, settings.selection).absent == {upper}
                 hidden = look_at_selection(session, Selection((("hidden", "hidden"),)))
             assert (hidden.absent, "or this user may not see it" in hidden.finding.message) == (frozenset(), True)
-            found = {c.name: c for c in check_health(settings, HealthRequest((secondary_address,), 60.0)).checks}
+            found = {c.name: c for c in check_health(settings, HealthRequest((secondary_address,))).checks}
             assert found["primary-grants"].level is not HealthLevel.CRITICAL, found["primary-grants"]
             assert upper not in found["primary-grants"].hint + found["secondary-grants"].hint
             assert (found["selected-tables"].level, found["selected-tables"].hint) == (

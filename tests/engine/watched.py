@@ -37,7 +37,8 @@ class Watched:
     schema: str
 
     def report(self, max_lag_seconds: float = 60.0) -> HealthReport:
-        return check_health(self.settings, HealthRequest(self.settings.secondaries, max_lag_seconds))
+        settings = replace(self.settings, max_lag_seconds=max_lag_seconds)
+        return check_health(settings, HealthRequest(settings.secondaries))
 
     def check(self, name: str) -> HealthCheck:
         return next(c for c in self.report().checks if c.name == name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.config import load_settings
+from replica_cli.config.loading import load_settings
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.reporter import SilentReporter
 from replica_cli.core.requests.transfer import TransferRequest

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from replica_cli.config import load_settings
+from replica_cli.config.loading import load_settings
 from replica_cli.sandbox.binaries import select_binary
 from replica_cli.sandbox.compare import compare
 from tests.support.command import Running, wait_until

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replica_cli.config import load_settings
+from replica_cli.config.loading import load_settings
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.reader.reader import Reader

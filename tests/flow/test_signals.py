@@ -40,8 +40,11 @@ def test_sighup_takes_what_can_be_taken_and_says_what_could_not(copied: Replica)
         copied, REPLICA_BATCH_TRANSACTIONS="7", REPLICA_MAX_LAG="5m", REPLICA_ENGINE="sql", REPLICA_LOG_LEVEL="DEBUG"
     )
     stream.process.send_signal(signal.SIGHUP)
-    stream.wait_for_log(r"SIGHUP: new values in use: REPLICA_LOG_LEVEL, REPLICA_MAX_LAG, REPLICA_BATCH_TRANSACTIONS\n")
-    stream.wait_for_log(r"\[WARN\] .*in use only after a new start: REPLICA_ENGINE")
+    stream.wait_for_log(
+        r"SIGHUP: new values in use: REPLICA_BATCH_TRANSACTIONS 100 -> 7, REPLICA_MAX_LAG 60s -> 5m, "
+        r"REPLICA_LOG_LEVEL INFO -> DEBUG\n"
+    )
+    stream.wait_for_log(r"\[WARN\] .*in use only after a new start: REPLICA_ENGINE auto -> sql")
     copied.wait_until_applied(stream)
     # Wrong settings change nothing, and end nothing.
     write_settings(copied, REPLICA_BATCH_TRANSACTIONS="many")

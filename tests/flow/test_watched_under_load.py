@@ -137,7 +137,7 @@ def test_nothing_is_called_lost_while_a_stream_follows_a_busy_primary(
     monkeypatch.setattr(HealthMonitor, "_is_doubtful", lambda *_: True)
     caplog.set_level(logging.WARNING, logger="replica_cli")
     primary, made = settings
-    request = HealthRequest(made.secondaries, 60.0)
+    request = HealthRequest(made.secondaries)
     with streaming(primary, made) as watched:
         wait_until(lambda: watched.publisher.status.phase is Phase.CAUGHT_UP or watched.reports, "the stream")
         assert not watched.reports
@@ -186,7 +186,7 @@ def test_a_log_that_is_reset_under_a_stream_ends_it(
             while log_end(source).pos < end.pos + 1000:
                 write(source)
         is_closed.clear()
-        report = check_health(made, HealthRequest(made.secondaries, 60.0))
+        report = check_health(made, HealthRequest(made.secondaries))
         (check,) = (c for c in report.checks if c.name == "position")
         assert check.level is HealthLevel.CRITICAL
         (shown,) = show_positions(made, made.secondaries)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.cli.output.json import health_document, positions_document
-from replica_cli.config import load_settings
+from replica_cli.config.loading import load_settings
 from replica_cli.core.requests.health import HealthRequest
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.service.health import check_health
@@ -95,7 +95,7 @@ class Inspector:
         settings = replace(settings, network=replace(settings.network, query_timeout=_ANSWER_SECONDS))
         server = next(s for s in settings.secondaries if s.name == self.site.name)
         before, acknowledged, asked_at = self._look(with_ledger=False), self._writer.acknowledged(), time.time()
-        health = health_document(check_health(settings, HealthRequest((server,), settings.max_lag_seconds)))
+        health = health_document(check_health(settings, HealthRequest((server,))))
         asked_again_at = time.time()
         positions = positions_document(show_positions(settings, (server,)))
         after, now = self._look(with_ledger=True), time.time()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.intents import IntentStore
     from replica_cli.core.events import Statement, Transaction
     from replica_cli.core.selection import Selection
+    from replica_cli.core.settings import Apply
     from replica_cli.core.table import TableName
     from replica_cli.mysql.session import Session
 
@@ -42,7 +43,7 @@ class DdlDecisions:
         statement_session: StatementSession,
         *,
         effects: StatementEffects,
-        policy: DdlPolicy,
+        apply: Apply,
     ) -> None:
         self._catalog = catalog
         self._instance = catalog.server.name
@@ -51,7 +52,7 @@ class DdlDecisions:
         self._intents = intents
         self._statement_session = statement_session
         self._effects = effects
-        self._policy = policy
+        self._apply = apply
 
     def parse(self, statement: Statement) -> ParsedStatement:
         """Parse a statement's text as the primary read it: in its client's charset and under its sql_mode."""
@@ -110,10 +111,11 @@ class DdlDecisions:
         if parsed.kind is StatementKind.CREATE_SCHEMA and not parsed.is_or_replace and self._names.has_schema(target):
             # CREATE DATABASE IF NOT EXISTS is logged each time that it runs, also if the schema exists.
             return Decision(Verdict.IGNORE, "schema that exists already")
-        if self._policy is DdlPolicy.STOP:
+        policy = self._apply.ddl_for(gone)
+        if policy is DdlPolicy.STOP:
             raise self._stopped(parsed, transaction)
-        if self._policy is DdlPolicy.QUARANTINE and gone:
-            return Decision(Verdict.QUARANTINE, f"{parsed.kind}, and REPLICA_DDL=quarantine", gone, frozenset(gone))
+        if policy is DdlPolicy.QUARANTINE and gone:
+            return Decision(Verdict.QUARANTINE, self._why_quarantined(parsed), gone, frozenset(gone))
         return Decision(Verdict.APPLY, tables=gone)
 
     def why_ignored_inside_xa(self, statement: Statement, transaction: Transaction, windows: Windows) -> str | None:
@@ -181,7 +183,7 @@ class DdlDecisions:
         if parsed.kind is StatementKind.DROP_TABLE and not any(self._names.is_there(t) for t in failed):
             return Decision(Verdict.APPLY)
         may_replace = not failed and not windows.has_of_secondary(selected)
-        if makes_new_table(parsed) and may_replace and self._policy is DdlPolicy.APPLY:
+        if makes_new_table(parsed) and may_replace and self._apply.ddl_for(selected) is DdlPolicy.APPLY:
             # Rows of the former table that are missing on the secondary do not matter any more: all rows of the new
             # table are in the log.
             is_begun = self._intents.left_of(statement, transaction) is not None
@@ -201,13 +203,18 @@ class DdlDecisions:
     def _by_policy(
         self, parsed: ParsedStatement, transaction: Transaction, selected: tuple[TableName, ...]
     ) -> Decision | None:
-        if self._policy is DdlPolicy.STOP:
+        policy = self._apply.ddl_for(selected)
+        if policy is DdlPolicy.STOP:
             raise self._stopped(parsed, transaction)
-        if self._policy is DdlPolicy.QUARANTINE:
-            reason = f"{parsed.kind}, and REPLICA_DDL=quarantine"
+        if policy is DdlPolicy.QUARANTINE:
+            reason = self._why_quarantined(parsed)
             is_drop = parsed.kind is StatementKind.DROP_TABLE
             return Decision(Verdict.QUARANTINE, reason, selected, frozenset(selected) if is_drop else parsed.lost_names)
         return None
+
+    def _why_quarantined(self, parsed: ParsedStatement) -> str:
+        is_general = self._apply.ddl is DdlPolicy.QUARANTINE
+        return f"{parsed.kind}, and " + ("REPLICA_DDL=quarantine" if is_general else "a rule has `ddl: quarantine`")
 
     def _of_engine(self, parsed: ParsedStatement, transaction: Transaction, windows: Windows) -> Decision | None:
         decision = self._effects.of_engine(parsed)

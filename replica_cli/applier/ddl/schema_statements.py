@@ -87,7 +87,8 @@ def without_replace(parsed: ParsedStatement) -> ParsedStatement:
 class SchemaStatements:
     """Changes schemas on the session that holds the writer's lock.
 
-    `catalog` is another session, which returns text as `str`. `stops_at_failure`: a refused statement stops the stream.
+    `catalog` is another session, which returns text as `str`. `stops_for` returns True
+    for a table whose failure stops the stream, and for None if the failure of a table that is not known does.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class SchemaStatements:
         *,
         runner: StatementRunner,
         refusals: Refusals,
-        stops_at_failure: bool,
+        stops_for: Callable[[TableName | None], bool],
     ) -> None:
         self._session = session
         self._catalog = catalog
@@ -109,7 +110,7 @@ class SchemaStatements:
         self._statement_session = statement_session
         self._runner = runner
         self._refusals = refusals
-        self._stops_at_failure = stops_at_failure
+        self._stops_for = stops_for
 
     def empty(
         self,
@@ -131,7 +132,7 @@ class SchemaStatements:
             ):
                 self._empty(parsed, transaction, gone, create)
         except ApplyRefused as error:
-            self._check_passable(error)
+            self._check_passable(error, gone)
             self._session.execute("SET SESSION foreign_key_checks=1")
             existing = set(selected_tables(self._catalog, self._selection, parsed.schema))
             remaining = tuple(name for name in gone if name in existing)
@@ -146,9 +147,9 @@ class SchemaStatements:
             return Decision(Verdict.QUARANTINE, error.message, remaining, frozenset(remaining))
         return Decision(Verdict.APPLY)
 
-    def _check_passable(self, error: ApplyRefused) -> None:
-        """Raise the error if the statement may be tried again, or if a failure must stop the stream."""
-        if self._stops_at_failure or (isinstance(error, LockWait) and not error.is_over):
+    def _check_passable(self, error: ApplyRefused, tables: Sequence[TableName]) -> None:
+        """Raise the error if the statement may be tried again, or if a failure of its tables must stop the stream."""
+        if any(map(self._stops_for, tables or (None,))) or (isinstance(error, LockWait) and not error.is_over):
             raise error
 
     def _warn(self, error: ApplyRefused, parsed: ParsedStatement, transaction: Transaction, outcome: str) -> None:
@@ -162,7 +163,7 @@ class SchemaStatements:
 
         A schema only holds defaults for tables, and each CREATE TABLE carries the primary's defaults with it.
         """
-        self._check_passable(error)
+        self._check_passable(error, ())
         target = self._names.schema(parsed.schema)
         outcome = "each CREATE TABLE still carries the primary's default charset"
         if not isinstance(error, LockWait):

@@ -34,6 +34,7 @@ class AutoEngine:
     not be applied yet, or the tables have drifted. Then the SQL engine goes by the names and types that the secondary
     has. `doubt` is called with a table that must be compared when the stream has reached the present position of the
     primary. `is_same_release`: both servers have the same version, except for its last number.
+    `wants_sql` returns True for a table for which the user chose the SQL engine.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class AutoEngine:
         doubt: Callable[[TableName], None],
         is_same_release: bool,
         instance: str,
+        wants_sql: Callable[[TableName], bool] = lambda _: False,
     ) -> None:
         self._images = images
         self._sql = sql
@@ -58,6 +60,7 @@ class AutoEngine:
         self._doubt = doubt
         self._is_same_release = is_same_release
         self._instance = instance
+        self._wants_sql = wants_sql
         self._takes_images: TableCache[TableMap, bool] = TableCache(trims_itself=False)
         self._logged: dict[TableName, str] = {}
 
@@ -117,6 +120,8 @@ class AutoEngine:
         name = event.table.name
         target = self._selection.target(name)
         reason = "not replicated" if target is None else self._difference(event)
+        if reason is None and self._wants_sql(name):
+            reason = "a rule has `engine: sql`"
         differs_from_primary = None if reason else self._difference_from_primary(event, primary_tables.get(name))
         if differs_from_primary and self._versions.holds(event):
             # No other engine can write row versions. The secondary's table was made by statements of the stream, so it

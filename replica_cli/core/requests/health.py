@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HealthRequest:
-    """Check these secondaries and their primary; a lag above `max_lag_seconds` is a warning."""
+    """Check these secondaries and their primary."""
 
     secondaries: tuple[Server, ...]
-    max_lag_seconds: float

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from replica_cli.config import Overrides, load_settings, read_configuration
+from replica_cli.config.loading import load_settings, read_configuration
+from replica_cli.config.overrides import Overrides
 from replica_cli.core.errors import ConfigurationError
 from replica_cli.core.settings import (
     Apply,

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from replica_cli.config import VARIABLES, load_settings, variables_table
+from replica_cli.config.catalogue import variables
+from replica_cli.config.documents import example_env, file_only_table, variables_table
+from replica_cli.config.loading import load_settings
 
 ROOT = Path(__file__).parents[3]
 NOWHERE = Path("no such folder/.env")
@@ -14,7 +16,7 @@ BASE = {"MARIA_SECONDARY_HOSTS": "db2"}
 
 
 def test_the_defaults_as_listed_are_the_defaults() -> None:
-    listed = {v.name: v.default for v in VARIABLES if v.default}
+    listed = {v.variable: v.default for v in variables() if v.default}
     assert load_settings(None, {**listed, **BASE}, NOWHERE) == load_settings(None, BASE, NOWHERE)
 
 
@@ -26,7 +28,7 @@ def test_the_example_lists_every_variable_with_its_default_under_a_comment() -> 
         if match:
             assert above.startswith("# "), line
             found[match[1]] = match[2]
-    assert found == {v.name: v.default for v in VARIABLES}
+    assert found == {v.variable: v.default for v in variables()}
 
 
 @pytest.mark.parametrize("is_edited", [True, False], ids=["edited", "appended"])
@@ -46,11 +48,17 @@ def test_the_example_file_takes_the_least_that_the_tutorial_asks_for(tmp_path: P
 
 
 def test_the_page_holds_the_table() -> None:
-    assert variables_table() in (ROOT / "docs" / "configuration.md").read_text()
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    assert variables_table() in page
+    assert file_only_table() in page
+
+
+def test_the_example_is_generated() -> None:
+    assert (ROOT / "example.env").read_text() == example_env()
 
 
 def test_names_are_unique_and_meanings_fit_one_cell() -> None:
-    assert len({v.name for v in VARIABLES}) == len(VARIABLES)
-    for variable in VARIABLES:
+    assert len({v.variable for v in variables()}) == len(variables())
+    for variable in variables():
         assert "\n" not in variable.meaning
         assert "|" not in variable.meaning

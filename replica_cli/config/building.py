@@ -1,0 +1,144 @@
+"""Makes the frozen settings of `core.settings` from the declared ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from replica_cli.config.filters import selection_of
+from replica_cli.core.settings import (
+    Apply,
+    Batching,
+    Graylog,
+    Logging,
+    Network,
+    OwnSettings,
+    Retry,
+    Server,
+    Settings,
+    TableRule,
+    Tls,
+    TlsMode,
+    TransferSettings,
+)
+
+if TYPE_CHECKING:
+    from replica_cli.config.declarations import (
+        ApplyGroup,
+        BatchGroup,
+        Declarations,
+        Group,
+        LoggingGroup,
+        RetryGroup,
+        SecondaryGroup,
+        TlsGroup,
+        TransferGroup,
+    )
+
+G = TypeVar("G", bound="Group")
+_FAR_WORKERS = 16
+
+
+def settings_of(declared: Declarations) -> Settings:
+    """Return the frozen settings."""
+    primary = _primary(declared)
+    selection = selection_of(declared.schemas, declared.tables, declared.exclude_tables, declared.state_schema)
+    rules = tuple(TableRule(r.tables, r.engine, r.ddl, r.on_table_failure) for r in declared.rules)
+    network = declared.network
+    return Settings(
+        primary=primary,
+        secondaries=tuple(_secondary(each, primary, declared.secondary_tls) for each in declared.secondaries),
+        selection=selection,
+        server_id=declared.server_id,
+        state_schema=declared.state_schema,
+        logging=_logging(declared.logging),
+        network=Network(
+            network.connect_timeout, network.heartbeat, network.read_timeout, network.query_timeout, network.lease
+        ),
+        retry=_retry(declared.retry),
+        batching=_batching(declared.batch),
+        transfer=_transfer(declared.transfer, len(declared.secondaries)),
+        apply=_apply(declared.apply, rules),
+        max_lag_seconds=declared.health.max_lag,
+        accepted_drift=declared.health.accepted_drift,
+        progress_folder=declared.transfer.progress_folder,
+        own=_own(declared, rules),
+    )
+
+
+def _primary(declared: Declarations) -> Server:
+    primary = declared.primary
+    return Server(
+        primary.name, primary.host, primary.port, primary.user, primary.password, _tls(primary.tls), is_primary=True
+    )
+
+
+def _secondary(each: SecondaryGroup, primary: Server, tls: TlsGroup) -> Server:
+    """Return a secondary. What it does not give is that of the primary, or of all secondaries."""
+    return Server(
+        each.name or f"{each.host}:{each.port}",
+        each.host,
+        each.port,
+        each.user or primary.user,
+        each.password or primary.password,
+        _tls(tls if each.tls is None else _merged(tls, each.tls)),
+    )
+
+
+def _tls(tls: TlsGroup) -> Tls:
+    # A user who names a certificate authority wants the certificate checked; "preferred" accepts any server.
+    unset = TlsMode.PREFERRED if tls.ca is None else TlsMode.VERIFY_CA
+    return Tls(tls.mode or unset, tls.ca, tls.cert, tls.key)
+
+
+def _own(declared: Declarations, rules: tuple[TableRule, ...]) -> dict[str, OwnSettings]:
+    own: dict[str, OwnSettings] = {}
+    for each in declared.secondaries:
+        given = OwnSettings(
+            apply=None if each.apply is None else _apply(_merged(declared.apply, each.apply), rules),
+            transfer=None
+            if each.transfer is None
+            else _transfer(_merged(declared.transfer, each.transfer), len(declared.secondaries)),
+            batching=None if each.batch is None else _batching(_merged(declared.batch, each.batch)),
+            retry=None if each.retry is None else _retry(_merged(declared.retry, each.retry)),
+            max_lag_seconds=None if each.health is None else each.health.max_lag,
+        )
+        if given != OwnSettings():
+            own[each.name or f"{each.host}:{each.port}"] = given
+    return own
+
+
+def _merged(whole: G, own: G) -> G:
+    """Return a group with what the other one gives."""
+    return whole.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+
+
+def _apply(apply: ApplyGroup, rules: tuple[TableRule, ...]) -> Apply:
+    return Apply(
+        apply.engine, apply.ddl, apply.on_table_failure, apply.table_failures, apply.ddl_lock_wait, apply.compact, rules
+    )
+
+
+def _transfer(transfer: TransferGroup, secondaries: int) -> TransferSettings:
+    # If the user chose a number, it also holds if the round trip to a server is long. The copies to all secondaries
+    # read from one primary, and share its connections.
+    far_workers = 0 if transfer.workers else _FAR_WORKERS // max(1, secondaries)
+    return TransferSettings(transfer.chunk_rows, transfer.workers or TransferSettings().workers, far_workers)
+
+
+def _batching(batch: BatchGroup) -> Batching:
+    return Batching(batch.transactions, batch.bytes, batch.age, batch.queue_bytes)
+
+
+def _retry(retry: RetryGroup) -> Retry:
+    return Retry(retry.attempts, retry.delay, retry.delay_limit, retry.reconnect_attempts)
+
+
+def _logging(logging: LoggingGroup) -> Logging:
+    graylog = logging.graylog
+    host, port = graylog.endpoint
+    return Logging(
+        logging.level,
+        logging.format,
+        logging.project,
+        Graylog(graylog.enabled, host, port, graylog.protocol, graylog.timeout, graylog.source),
+    )

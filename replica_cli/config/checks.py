@@ -1,0 +1,161 @@
+"""Checks that concern several settings. Each setting alone is valid by then."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.config.declarations import LAST_SERVER_ID
+from replica_cli.config.filters import lost_patterns, repeated, schema_problems, selection_of
+from replica_cli.core.settings import TlsMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from replica_cli.config.catalogue import Path
+    from replica_cli.config.declarations import Declarations, RetryGroup, TlsGroup
+    from replica_cli.core.selection import Selection
+
+LEAST_LEASE_SECONDS = 3.0
+_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]{1,191}")  # state rows store 191 characters; file names contain it too
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with settings together: a problem, or a warning.
+
+    Attributes:
+        path: the setting whose name the message begins with.
+        text: the message.
+        others: other settings that it is about. If one of them is wrong itself, the finding says nothing new.
+        is_warning: the command goes on.
+
+    """
+
+    path: Path
+    text: str
+    others: tuple[Path, ...] = ()
+    is_warning: bool = False
+
+
+def check(declared: Declarations, called: Callable[[Path], str]) -> Iterator[Finding]:
+    """Yield all findings.
+
+    Args:
+        declared: the settings.
+        called: returns what the user calls a setting.
+
+    """
+    yield from _check_secondaries(declared)
+    yield from _check_server_id(declared)
+    yield from _check_network(declared, called)
+    yield from _check_retry(declared.retry, ("retry",), called)
+    for number, secondary in enumerate(declared.secondaries):
+        if secondary.retry is not None:
+            yield from _check_retry(secondary.retry, ("secondaries", number, "retry"), called)
+    yield from _check_filters(declared, called)
+    yield from _check_rules(declared, called)
+    yield from _check_tls(declared, called)
+
+
+def _check_secondaries(declared: Declarations) -> Iterator[Finding]:
+    if not declared.secondaries:
+        yield Finding(("secondaries",), "is not set: name at least one secondary")
+        return
+    addresses: list[tuple[str, int]] = []
+    names: list[str] = []
+    for number, each in enumerate(declared.secondaries):
+        at: Path = ("secondaries", number)
+        host: str | None = each.host
+        if host is None:
+            yield Finding((*at, "host"), "is not set")
+            continue
+        names.append(each.name or f"{host}:{each.port}")
+        addresses.append((host.lower(), each.port))
+        ports: tuple[Path, ...] = ((*at, "port"),)
+        if names.count(names[-1]) == 2:
+            times = sum((s.name or f"{s.host}:{s.port}") == names[-1] for s in declared.secondaries)
+            text = f"{names[-1]!r} is the name of {times} secondaries: names must be unique"
+            yield Finding((*at, "name"), text, ((*at, "host"), *ports))
+        if not _NAME.fullmatch(names[-1]):
+            yield Finding((*at, "name"), f"{names[-1]!r} cannot be part of a file name", ports)
+        if addresses[-1] == (declared.primary.host.lower(), declared.primary.port):
+            others: tuple[Path, ...] = (*ports, ("primary", "host"), ("primary", "port"))
+            yield Finding((*at, "host"), f"{host}:{each.port} is the primary", others)
+    every_port: tuple[Path, ...] = tuple(("secondaries", i, "port") for i in range(len(declared.secondaries)))
+    for (host, port), times in Counter(addresses).items():
+        # Two instances on one server would apply every change twice.
+        if times > 1:
+            yield Finding(("secondaries", 0, "host"), f"{host}:{port} is named {times} times", every_port)
+
+
+def _check_server_id(declared: Declarations) -> Iterator[Finding]:
+    # Each secondary needs two; all must fit in 32 bits.
+    limit = LAST_SERVER_ID - max(0, 2 * len(declared.secondaries) - 1)
+    if declared.server_id > limit:
+        text = f"'{declared.server_id}' is not a whole number from 1 to {limit}"
+        yield Finding(("server_id",), text, (("secondaries",),))
+
+
+def _check_network(declared: Declarations, called: Callable[[Path], str]) -> Iterator[Finding]:
+    network = declared.network
+    if network.lease < LEAST_LEASE_SECONDS:
+        # The holder renews the lease once a second. With a shorter one a busy process would look like a frozen one.
+        yield Finding(("network", "lease"), f"must be at least {LEAST_LEASE_SECONDS:.0f}s")
+    if network.heartbeat >= network.read_timeout:
+        # An idle primary would look dead after every read timeout.
+        text = f"must be shorter than {called(('network', 'read_timeout'))}"
+        yield Finding(("network", "heartbeat"), text, (("network", "read_timeout"),))
+
+
+def _check_retry(retry: RetryGroup, at: Path, called: Callable[[Path], str]) -> Iterator[Finding]:
+    if retry.delay > retry.delay_limit:
+        text = f"is longer than {called(('retry', 'delay_limit'))}"
+        yield Finding((*at, "delay"), text, ((*at, "delay_limit"),))
+
+
+def _check_filters(declared: Declarations, called: Callable[[Path], str]) -> Iterator[Finding]:
+    selection = selection_of(declared.schemas, declared.tables, declared.exclude_tables, declared.state_schema)
+    state: tuple[Path, ...] = (("state_schema",),)
+    for problem in schema_problems(selection, called):
+        yield Finding(("schemas",), problem, state if called(("state_schema",)) in problem else ())
+    for name, patterns in (("tables", selection.tables), ("exclude_tables", selection.excluded_tables)):
+        for pattern, times in repeated(patterns):
+            yield Finding((name,), f"{pattern!r} is named {times} times", is_warning=True)
+        yield from _lost(selection, patterns, (name,), called)
+
+
+def _lost(
+    selection: Selection, patterns: tuple[str, ...], path: Path, called: Callable[[Path], str]
+) -> Iterator[Finding]:
+    for pattern in lost_patterns(selection, patterns):
+        text = f"{pattern!r} is in none of the schemas of {called(('schemas',))}"
+        yield Finding(path, text, (("schemas",),))
+
+
+def _check_rules(declared: Declarations, called: Callable[[Path], str]) -> Iterator[Finding]:
+    selection = selection_of(declared.schemas, declared.tables, declared.exclude_tables, declared.state_schema)
+    for number, rule in enumerate(declared.rules):
+        at: Path = ("rules", number)
+        if not rule.tables:
+            yield Finding((*at, "tables"), "is not set: name the tables of the rule")
+        elif not rule.model_fields_set - {"tables"}:
+            yield Finding(at, "has no effect: it gives nothing for its tables")
+        yield from _lost(selection, rule.tables, (*at, "tables"), called)
+
+
+def _check_tls(declared: Declarations, called: Callable[[Path], str]) -> Iterator[Finding]:
+    groups: list[tuple[Path, TlsGroup]] = [
+        (("primary", "tls"), declared.primary.tls),
+        (("secondary_tls",), declared.secondary_tls),
+        *((("secondaries", i, "tls"), s.tls) for i, s in enumerate(declared.secondaries) if s.tls is not None),
+    ]
+    for at, tls in groups:
+        names = {end: called((*at, end)) for end in ("mode", "cert")}
+        if tls.ca is not None and tls.mode not in (None, TlsMode.VERIFY_CA, TlsMode.VERIFY_IDENTITY):
+            text = f"is not used, because {names['mode']}={tls.mode} checks no certificate"
+            yield Finding((*at, "ca"), text, is_warning=True)
+        if tls.key is not None and tls.cert is None:
+            yield Finding((*at, "key"), f"needs {names['cert']} as well", ((*at, "cert"),))

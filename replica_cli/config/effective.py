@@ -1,0 +1,105 @@
+"""The effective value of each setting: as a value to compare, and as text to show, with its origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from replica_cli.config.catalogue import COLUMNS, Path, all_settings, dotted, setting_at
+from replica_cli.config.layers import Origin, Source
+from replica_cli.core.reports.configuration import SettingReport
+
+if TYPE_CHECKING:
+    from replica_cli.config.catalogue import Setting
+    from replica_cli.config.declarations import Declarations
+    from replica_cli.config.layers import Layers
+
+MASK = "***"
+# secondaries, the number of one, the name of a setting
+_COLUMN_DEPTH = 3
+_DEFAULT = Origin(Source.DEFAULT, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """One setting as it is in effect: `text` is None if it has no value, and masked if it is a secret."""
+
+    path: Path
+    setting: Setting
+    text: str | None
+    origin: Origin
+
+    @property
+    def name(self) -> str:
+        """Return its name in the configuration file."""
+        return dotted(self.path)
+
+    @property
+    def variable(self) -> str:
+        """Return its environment variable, empty if it has none."""
+        if self.setting.variable or self.path[0] != "secondaries" or len(self.path) > _COLUMN_DEPTH:
+            return self.setting.variable
+        return COLUMNS[str(self.path[-1])][0]
+
+
+def effective_settings(layers: Layers) -> list[Effective]:
+    """Return all settings, in the order of their declarations; of the items of lists only what is given."""
+    order = {setting.path: number for number, setting in enumerate(all_settings())}
+    items = [p for p in layers.paths() if any(isinstance(part, int) for part in p) and setting_at(p) is not None]
+    paths = [p for p in order if "*" not in p] + items
+
+    def rank(path: Path) -> tuple[int, int, int]:
+        """Return the order of a list among the settings, of an item in its list, and of a setting in its item."""
+        number = order[tuple("*" if isinstance(part, int) else part for part in path)]
+        first = min(n for p, n in order.items() if p[0] == path[0]) if path in items else number
+        return first, next((part for part in path if isinstance(part, int)), 0), number
+
+    return [
+        _effective(path, setting, layers)
+        for path in sorted(paths, key=rank)
+        if (setting := setting_at(path)) is not None
+    ]
+
+
+def _effective(path: Path, setting: Setting, layers: Layers) -> Effective:
+    given = layers.given(path)
+    text, origin = (setting.default, _DEFAULT) if given is None else (_text(given.value), given.origin)
+    if setting.is_secret and text:
+        text = MASK
+    return Effective(path, setting, text, origin)
+
+
+def setting_reports(layers: Layers, *, with_defaults: bool) -> tuple[SettingReport, ...]:
+    """Return the settings that are in effect, those with their default only if they are wanted."""
+    reports = (
+        SettingReport(e.name, e.variable, e.text, e.origin.source, e.origin.name) for e in effective_settings(layers)
+    )
+    return tuple(r for r in reports if with_defaults or r.source != Source.DEFAULT)
+
+
+def text_at(path: Path, layers: Layers) -> str:
+    """Return the text of a setting, or of all items of a list, empty if it has no value."""
+    setting = setting_at(path)
+    if setting is not None:
+        return _effective(path, setting, layers).text or ""
+    below = [p for p in layers.paths() if p[: len(path)] == path]
+    return ", ".join(f"{dotted(p[len(path) :])}={text_at(p, layers)}" for p in below)
+
+
+def value_at(declared: Declarations, path: Path) -> object:
+    """Return the value of a setting or of a group, None if there is none."""
+    value: object = declared
+    for part in path:
+        if isinstance(value, tuple) and isinstance(part, int):
+            value = value[part] if part < len(value) else None
+        elif isinstance(value, BaseModel):
+            value = getattr(value, str(part))
+        else:
+            return None
+    return value
+
+
+def _text(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else ",".join(value)

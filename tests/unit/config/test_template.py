@@ -1,0 +1,54 @@
+"""The commented file of `config init`: it gives the same settings as its sources, and has no secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from replica_cli.config.catalogue import all_settings
+from replica_cli.config.loading import gather, load_settings
+from replica_cli.config.template import template
+
+NOWHERE = Path("no such folder/.env")
+
+
+def written(environ: dict[str, str]) -> str:
+    return template(gather(None, environ, NOWHERE, None).layers, environ)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"MARIA_SECONDARY_HOSTS": "db2"},
+        {
+            "MARIA_SECONDARY_HOSTS": "a,b", "MARIA_SECONDARY_NAMES": "x y,*", "MARIA_SECONDARY_PORTS": "1,2",
+            "MARIA_USER": "r: #${x}", "REPLICA_SCHEMAS": "*, a:b", "REPLICA_TABLES": "a.*,b.?", "GRAYLOG_ENABLED": "no",
+            "REPLICA_BATCH_AGE": "1s", "LOCAL_PROJECT_NAME": "null", "REPLICA_PROGRESS_FOLDER": "/tmp",
+        },
+    ],
+)  # fmt: skip
+def test_the_file_alone_gives_the_same_settings(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "replica.yaml").write_text(written(environ))
+    assert load_settings(None, {}, NOWHERE, tmp_path / "replica.yaml") == load_settings(None, environ, NOWHERE)
+
+
+def test_secrets_stay_where_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("geheim-1")
+    environ = {"MARIA_SECONDARY_HOSTS": "a", "MARIA_PASS_FILE": str(file), "MARIA_SECONDARY_PASSWORDS": "geheim-2"}
+    text = written(environ)
+    assert "geheim" not in text
+    assert f"password: file:{file}" in text
+    (tmp_path / "replica.yaml").write_text(text)
+    rest = {"MARIA_SECONDARY_PASSWORDS": "geheim-2"}
+    assert load_settings(None, rest, NOWHERE, tmp_path / "replica.yaml") == load_settings(None, environ, NOWHERE)
+    assert "password: ${MARIA_PASS}" in written({"MARIA_PASS": "geheim-3"})
+
+
+def test_each_setting_is_in_a_file_made_from_nothing() -> None:
+    text = written({})
+    for setting in all_settings():
+        if setting.variable:
+            assert f"#{setting.path[-1]}:" in text, setting.name
+    assert "#secondaries:" in text
