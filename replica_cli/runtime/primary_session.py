@@ -1,4 +1,4 @@
-"""A session for the questions that a stream asks the primary now and then, such as the definitions of new tables."""
+"""Sessions for the questions that a process asks a server now and then, such as the definitions of new tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from replica_cli.mysql.session import connect
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from replica_cli.core.settings import Settings
+    from replica_cli.core.settings import Network, Server, Settings
     from replica_cli.core.table import TableDefinition, TableName
     from replica_cli.mysql.session import Row, Session, Value
     from replica_cli.runtime.lag import PrimaryClock
@@ -32,21 +32,23 @@ def read_clock(clock: PrimaryClock, session: Session) -> None:
         clock.read(float(row[0]), asked_at)
 
 
-class PrimarySession:
-    """Opens a session when a question comes and closes it when it was idle: the primary may end an idle session.
+class QuestionSession:
+    """Opens a session when a question comes and closes it when it was idle: the server may end an idle session.
 
-    One thread at a time uses it.
+    One thread at a time uses it, except for `abort`.
     """
 
-    def __init__(self, settings: Settings, *, idle_seconds: float = _IDLE_SECONDS) -> None:
-        """Take the settings; nothing is connected.
+    def __init__(self, server: Server, network: Network, *, idle_seconds: float = _IDLE_SECONDS) -> None:
+        """Take the address; nothing is connected.
 
         Args:
-            settings: the settings of the process.
+            server: the server to ask.
+            network: the time limits; an answer may take 30 s at most.
             idle_seconds: how long the session stays open without a question.
 
         """
-        self._settings = settings
+        self._server = server
+        self._network = replace(network, query_timeout=min(network.query_timeout, _ANSWER_SECONDS))
         self._idle_seconds = idle_seconds
         self._session: Session | None = None
         self._used_at = 0.0
@@ -57,23 +59,8 @@ class PrimarySession:
         self.close_if_idle()
         self._used_at = time.monotonic()
         if self._session is None:
-            network = self._settings.network
-            network = replace(network, query_timeout=min(network.query_timeout, _ANSWER_SECONDS))
-            self._session = connect(self._settings.primary, network)
+            self._session = connect(self._server, self._network)
         return self._session
-
-    def read(self, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
-        """Return the current definitions of those of the tables that exist. Raises ServerError."""
-        from replica_cli.mysql.catalog.table_definitions import read_tables  # noqa: PLC0415 - `health` seldom asks, a stream has it loaded
-
-        return self.answer(lambda session: read_tables(session, names))
-
-    def lacks(self, names: Sequence[TableName]) -> frozenset[TableName]:
-        """Return the tables that the primary no longer has; none if it cannot be asked, as that is no proof."""
-        try:
-            return frozenset(names) - self.read(names).keys() if names else frozenset()
-        except ReplicaError:
-            return frozenset()
 
     def ask(self, sql: str, *args: Value) -> list[Row]:
         """Return the rows of a query. Raises ServerError."""
@@ -103,3 +90,29 @@ class PrimarySession:
         session, self._session = self._session, None
         if session is not None:
             session.close()
+
+    def abort(self) -> None:
+        """Cut the connection, from any thread: a question that waits on it ends at once with an error."""
+        session = self._session
+        if session is not None:
+            session.abort()
+
+
+class PrimarySession(QuestionSession):
+    """The session for questions to the primary of the settings."""
+
+    def __init__(self, settings: Settings, *, idle_seconds: float = _IDLE_SECONDS) -> None:
+        super().__init__(settings.primary, settings.network, idle_seconds=idle_seconds)
+
+    def read(self, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
+        """Return the current definitions of those of the tables that exist. Raises ServerError."""
+        from replica_cli.mysql.catalog.table_definitions import read_tables  # noqa: PLC0415 - `health` seldom asks, a stream has it loaded
+
+        return self.answer(lambda session: read_tables(session, names))
+
+    def lacks(self, names: Sequence[TableName]) -> frozenset[TableName]:
+        """Return the tables that the primary no longer has; none if it cannot be asked, as that is no proof."""
+        try:
+            return frozenset(names) - self.read(names).keys() if names else frozenset()
+        except ReplicaError:
+            return frozenset()
