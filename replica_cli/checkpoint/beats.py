@@ -8,7 +8,7 @@ import socket
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.core.status import CopiedTable, CopyProgress, CopyStatus, CopyStep, TableProgress, TableState
+from replica_cli.core.status import CopiedTable, CopyProgress, CopyStatus, CopyStep, Phase, TableProgress, TableState
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
@@ -63,6 +63,16 @@ class Beat:
         """Return how many rows of an uncommitted transaction are applied, 0 if the process does not report it."""
         count = self.snapshot.get("rows_uncommitted")
         return count if isinstance(count, int) else 0
+
+    @property
+    def rates(self) -> tuple[float | None, float | None]:
+        """Return the rows and the transactions per second that the process reports; None if it does not report them.
+
+        While it makes the first copy, the rows are those that are copied, and there are no transactions.
+        """
+        if self.phase == Phase.TRANSFERRING:
+            return (self.transfer.rows_per_second if self.transfer is not None else None, None)
+        return _number(self.snapshot.get("rows_per_second")), _number(self.snapshot.get("transactions_per_second"))
 
     @property
     def transfer(self) -> CopyProgress | None:
@@ -221,6 +231,10 @@ def _totals(data: Any, tables: tuple[TableProgress, ...]) -> CopyStatus | None:
         None if estimated is None else int(estimated), None if rate is None else float(rate),
         tuple(t for t in tables if not t.is_counted),
     )  # fmt: skip
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _snapshot(text: object) -> dict[str, Any]:

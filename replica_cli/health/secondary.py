@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from replica_cli.core.status import CopyStatus, TableProgress
     from replica_cli.mysql.session import Session
 
-# A process that has changes to apply sends a heartbeat each second. The lag in an older heartbeat says nothing about
-# later changes.
+# A process that has changes to apply sends a heartbeat each second. The lag and the rates in an older heartbeat say
+# nothing about later changes.
 _LAG_VALID_SECONDS = 3.0
 
 
@@ -68,6 +68,13 @@ class InstanceState:
             return None
         lag = self.beat.snapshot.get("lag_seconds")
         return float(lag) + self.beat.age_seconds if isinstance(lag, (int, float)) else None
+
+    @property
+    def reported_rates(self) -> tuple[float | None, float | None]:
+        """Return the rows and transactions per second that a running process reported; None for what is not known."""
+        if self.beat is None or not self.is_alive or self.beat.age_seconds >= _LAG_VALID_SECONDS:
+            return None, None
+        return self.beat.rates
 
     @property
     def rows_uncommitted(self) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ExitCode, ReplicaError
 from replica_cli.core.reports.failure import Failure, Unknown
-from replica_cli.core.reports.position import PositionReport, TableNote
+from replica_cli.core.reports.position import PositionReport, ProcessNote, TableNote
 from replica_cli.core.status import ENDED, NOT_STREAMED, Phase
 from replica_cli.health.distance import measure
 from replica_cli.health.secondary import read_state
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.status import TableProgress
     from replica_cli.health.primary import PrimaryView
+    from replica_cli.health.secondary import InstanceState
 
 
 def show_positions(settings: Settings, secondaries: Sequence[Server]) -> tuple[PositionReport, ...]:
@@ -46,17 +47,27 @@ def _shown(settings: Settings, server: Server, primary: PrimarySession) -> Posit
             )  # fmt: skip
     except ReplicaError as error:
         is_reachable = is_reachable and not _is_lost_connection(error)
-        end = _end_of_log(try_read_primary(primary))
-        return PositionReport(server.name, Unknown(Failure.of(error), is_reachable=is_reachable), primary=end)
-    return _report(server.name, view)
+        return report_of_failure(server.name, error, try_read_primary(primary), is_reachable=is_reachable)
+    return report_of(server.name, view)
 
 
-def _report(instance: str, view: InstanceView) -> PositionReport:
+def report_of_failure(
+    instance: str, error: ReplicaError, primary: PrimaryView, *, is_reachable: bool = False
+) -> PositionReport:
+    """Return the report of a secondary that could not be asked."""
+    unknown = Unknown(Failure.of(error), is_reachable=is_reachable)
+    return PositionReport(instance, unknown, primary=_end_of_log(primary))
+
+
+def report_of(instance: str, view: InstanceView) -> PositionReport:
+    """Return the report of an instance from what both servers said."""
     state, primary = view.state, view.primary
     saved, beat = state.saved, state.beat
     distance = measure(primary, state, oldest=view.oldest, is_lost=view.is_lost)
     progress = {table.table: table for table in state.progress}
-    phase = Phase(beat.phase) if beat is not None and beat.phase in set(Phase) else None
+    process = _process(state)
+    phase = process.phase if process is not None else None
+    rows, transactions = state.reported_rates
     # A process that was killed could not write its end: its last phase is over, and nothing more is known.
     if not state.is_alive and phase not in ENDED:
         phase = None
@@ -76,7 +87,18 @@ def _report(instance: str, view: InstanceView) -> PositionReport:
         copy=state.copy,
         rows_uncommitted=state.rows_uncommitted,
         message=beat.message if beat is not None and state.is_alive else "",
+        process=process,
+        rows_per_second=rows,
+        transactions_per_second=transactions,
     )
+
+
+def _process(state: InstanceState) -> ProcessNote | None:
+    beat = state.beat
+    if beat is None:
+        return None
+    phase = Phase(beat.phase) if beat.phase in set(Phase) else None
+    return ProcessNote(beat.holder, phase, state.is_alive, max(0.0, beat.age_seconds), beat.message)
 
 
 def _note(table: TableRecord, progress: TableProgress | None) -> TableNote:

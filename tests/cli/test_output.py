@@ -17,7 +17,7 @@ from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.position import Position
 from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.health import HealthCheck, HealthLevel, HealthReport
-from replica_cli.core.reports.position import PositionReport, TableNote
+from replica_cli.core.reports.position import PositionReport, ProcessNote, TableNote
 from replica_cli.core.reports.stream import StreamReport, WorkerReport
 from replica_cli.core.reports.transfer import CopyMethod, PlannedTable, TableAction, TransferPlan
 from replica_cli.core.requests.transfer import TransferMode
@@ -128,6 +128,18 @@ def test_a_lost_position_is_named_and_no_distance_is_shown() -> None:
     assert document["secondaries"][0]["lost"] == "the log was reset"
 
 
+def test_the_process_and_its_rates_are_in_json() -> None:
+    process = ProcessNote("host:17", Phase.FAILED, is_running=False, heartbeat_seconds=61.2345, message="disk full")
+    report = PositionReport("db2", PLACE, process=process, rows_per_second=7.04, transactions_per_second=0.0)
+    document: Any = documents.positions_document([report])
+    (found,) = document["secondaries"]
+    assert (found["rows_per_second"], found["transactions_per_second"]) == (7.0, 0.0)
+    assert found["process"] == {
+        "holder": "host:17", "phase": "failed", "is_running": False, "heartbeat_seconds": 61.234,
+        "message": "disk full",
+    }  # fmt: skip
+
+
 def test_positions_in_json_have_null_for_unknown() -> None:
     note = TableNote(TableName("shop", "audit"), TableState.QUARANTINED, "row missing", PLACE)
     report = PositionReport("db2", PLACE, datetime(2026, 1, 1, tzinfo=UTC), tables=(note,), phase=Phase.STREAMING)
@@ -139,6 +151,7 @@ def test_positions_in_json_have_null_for_unknown() -> None:
                 "primary_failure": None, "lost": None, "saved": place,
                 "saved_at": "2026-01-01T00:00:00.000Z", "source_time": None, "primary": None,
                 "distance_bytes": None, "distance_seconds": None, "copy": None, "rows_uncommitted": 0, "message": None,
+                "rows_per_second": None, "transactions_per_second": None, "process": None,
                 "tables": [
                     {
                         "table": "shop.audit", "state": "quarantined", "reason": "row missing", "position": place,

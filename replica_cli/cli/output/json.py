@@ -6,8 +6,9 @@ but never renamed or removed.
 | command | form | documents |
 |---|---|---|
 | `position show` | one document | `secondaries`: instance, phase, is_paused, failure, primary_failure, lost, saved, |
-| | | saved_at, source_time, primary, distance_bytes, distance_seconds, rows_uncommitted, message, copy |
-| | | (tables, tables_done, rows_copied, rows_estimated, rows_per_second, eta_seconds), tables (table, state, reason, |
+| | | saved_at, source_time, primary, distance_bytes, distance_seconds, rows_uncommitted, message, rows_per_second, |
+| | | transactions_per_second, process (holder, phase, is_running, heartbeat_seconds, message), copy (tables, |
+| | | tables_done, rows_copied, rows_estimated, rows_per_second, eta_seconds), tables (table, state, reason, |
 | | | position, rows_copied, rows_estimated, step) |
 | `position reset` | one document | `is_dry_run`, `plans`: instance, kind, before, after, filters_before, |
 | | | filters_after, failure, warnings |
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.failure import Failure
     from replica_cli.core.reports.health import HealthReport
     from replica_cli.core.reports.pause import PauseReport
-    from replica_cli.core.reports.position import PositionReport
+    from replica_cli.core.reports.position import PositionReport, ProcessNote
     from replica_cli.core.reports.reset import ResetPlan
     from replica_cli.core.reports.stream import StreamReport
     from replica_cli.core.reports.transfer import TransferPlan, TransferReport
@@ -328,6 +329,9 @@ def _position_report(report: PositionReport) -> Document:
         "copy": _copy_status(report.copy) if report.copy else None,
         "rows_uncommitted": report.rows_uncommitted,
         "message": report.message or None,
+        "rows_per_second": _rounded(report.rows_per_second, 1),
+        "transactions_per_second": _rounded(report.transactions_per_second, 1),
+        "process": _process_note(report.process) if report.process else None,
         "tables": [
             {
                 "table": str(t.table),
@@ -343,14 +347,28 @@ def _position_report(report: PositionReport) -> Document:
     }
 
 
+def _process_note(process: ProcessNote) -> Document:
+    return {
+        "holder": process.holder or None,
+        "phase": process.phase.value if process.phase else None,
+        "is_running": process.is_running,
+        "heartbeat_seconds": round(process.heartbeat_seconds, 3),
+        "message": process.message or None,
+    }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
 def _copy_status(copy: CopyStatus) -> Document:
     return {
         "tables": copy.tables,
         "tables_done": copy.tables_done,
         "rows_copied": copy.rows_copied,
         "rows_estimated": copy.rows_estimated,
-        "rows_per_second": None if copy.rows_per_second is None else round(copy.rows_per_second, 1),
-        "eta_seconds": None if copy.eta_seconds is None else round(copy.eta_seconds, 1),
+        "rows_per_second": _rounded(copy.rows_per_second, 1),
+        "eta_seconds": _rounded(copy.eta_seconds, 1),
     }
 
 

@@ -33,6 +33,25 @@ class TableNote:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessNote:
+    """What the process of an instance wrote in its last heartbeat.
+
+    Attributes:
+        holder: the process, as `host:pid`.
+        phase: None if another version wrote a phase that this one does not know.
+        is_running: the heartbeat is fresh, and does not say that the process has ended.
+        heartbeat_seconds: the age of the heartbeat; of a process that has ended, how long ago that was.
+        message: what the process waits for, or why it ended, in its own words.
+    """
+
+    holder: str
+    phase: Phase | None
+    is_running: bool
+    heartbeat_seconds: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PositionReport:
     """The saved position of one secondary, and the end of the primary's log. Times are aware and in UTC; None: unknown.
 
@@ -48,6 +67,9 @@ class PositionReport:
         copy: the progress of a first copy or a re-sync that is not finished.
         rows_uncommitted: rows that a live stream has applied of a transaction that is not committed yet.
         message: what a live process waits for, in its own words.
+        process: the process that wrote the last heartbeat, None if no process ever wrote one.
+        rows_per_second: the rate that a live process reports with a heartbeat that is a few seconds old at most.
+        transactions_per_second: the same for transactions; None also while rows are copied.
     """
 
     instance: str
@@ -65,6 +87,9 @@ class PositionReport:
     copy: CopyStatus | None = None
     rows_uncommitted: int = 0
     message: str = ""
+    process: ProcessNote | None = None
+    rows_per_second: float | None = None
+    transactions_per_second: float | None = None
 
     @property
     def failure(self) -> Failure | None:
