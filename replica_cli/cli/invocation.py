@@ -7,7 +7,7 @@ import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
@@ -63,8 +63,10 @@ class Invocation:
     config_file: Path | None = None
     color: ColorChoice = ColorChoice.AUTO
 
-    def load_context(self, overrides: Overrides | None = None) -> CommandContext:
+    def load_context(self, overrides: Overrides | None = None, *, display: TextIO | None = None) -> CommandContext:
         """Read the settings, mask their secrets and start the logs.
+
+        `display` is the stream on which the command draws its display, None for stderr.
 
         Raises:
             ConfigurationError: if the settings are wrong.
@@ -78,7 +80,7 @@ class Invocation:
         install_redactor([settings.primary.password, *(s.password for s in settings.secondaries)])
         picked = self._pick(settings)
         install_command_line(self._command_line(picked))
-        form = self.start_logs(settings.logging, configuration.progress)
+        form = self.start_logs(settings.logging, configuration.progress, display)
         for warning in configuration.warnings:
             log(_logger, logging.WARNING, Tag.WARN, "%s", warning)
         return CommandContext(settings, picked, form, configuration)
@@ -138,13 +140,14 @@ class Invocation:
         file = run.configuration.file
         return (self.env_file or Path(".env"), *(() if file is None else (file,)))
 
-    def start_logs(self, settings: Logging, progress: str = "auto") -> ProgressForm:
+    def start_logs(self, settings: Logging, progress: str = "auto", display: TextIO | None = None) -> ProgressForm:
         """Start the logs, and return how progress is shown. Above a live display only important records appear."""
         from replica_cli.config.environment import process_environment  # noqa: PLC0415 - as above
         from replica_cli.logs import setup_logging  # noqa: PLC0415 - `--help` logs nothing
 
+        terminal = process_environment().get("TERM", "")
         form = progress_form(
-            progress, is_json=self.is_json, verbosity=self.verbosity, terminal=process_environment().get("TERM", "")
+            progress, is_json=self.is_json, verbosity=self.verbosity, terminal=terminal, stream=display
         )
         setup_logging(settings, self.verbosity, is_display=form is ProgressForm.LIVE)
         return form

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.complete_commands import failures_of, filled
 from replica_cli.cli.output.console import answer, remark
 from replica_cli.cli.output.plain_text import positions_text, resets_text
+from replica_cli.cli.output.reporters import ProgressForm, open_watch
 from replica_cli.cli.parsing import Command, Group
 from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.position import Position, parse_file_position
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.position import PositionReport
     from replica_cli.core.requests.reset import ResetKind
 
+_INTERVAL = "2s"
 _CODES = (
     ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.PRIMARY, ExitCode.SECONDARY,
 )  # fmt: skip
@@ -32,10 +35,12 @@ _CODES = (
 SHOW_HELP = help_text(
     "Show the saved position, the primary's position, and the distance",
     "Also lists each table that is being copied, or quarantined with the reason and the position "
-    "at which it stopped. What cannot be read is unknown, and the exit code says which side did not answer.",
+    "at which it stopped. What cannot be read is unknown, and the exit code says which side did not answer. With "
+    "`--watch` it goes on until Ctrl-C, which ends it with 0: on a terminal as a board, otherwise as lines.",
     examples=(
         ("Show the position of each secondary", "replica position show"),
         ("Show the distance of one secondary in bytes", "replica position show --secondary db2 --json"),
+        ("Watch all secondaries, wherever their streams run", "replica position show --watch"),
     ),
     exit_codes=(*_CODES, ExitCode.POSITION),
     meanings={11: "the primary's log does not continue from the saved position"},
@@ -57,10 +62,51 @@ RESET_HELP = help_text(
 _commands = typer.Typer(cls=Group, help="Show or move the saved positions", no_args_is_help=True)
 
 
+def _checked_interval(text: str | None) -> str | None:
+    if text is not None:
+        from replica_cli.config.parsers import positive_duration  # noqa: PLC0415 - `--help` stays fast
+        from replica_cli.core.requests.watch import LEAST_INTERVAL_SECONDS  # noqa: PLC0415 - as above
+
+        try:
+            seconds = positive_duration(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        if seconds < LEAST_INTERVAL_SECONDS:
+            raise typer.BadParameter(f"{text} is less than {LEAST_INTERVAL_SECONDS}s")
+    return text
+
+
 @_commands.command("show", help=SHOW_HELP, cls=Command)
 @with_shared_options()
-def show(invocation: Invocation) -> None:
+def show(
+    invocation: Invocation,
+    *,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again and again until Ctrl-C", rich_help_panel="Behaviour")
+    ] = False,
+    interval: Annotated[
+        str | None,
+        typer.Option(
+            "--interval",
+            metavar="DURATION",
+            help="With `--watch`: the time between two readings, at least 0.5s  [default: 2s]",
+            callback=_checked_interval,
+            rich_help_panel="Behaviour",
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--count", metavar="N", min=1, help="With `--watch`: end after N readings", rich_help_panel="Behaviour"
+        ),
+    ] = None,
+) -> None:
     """Show the saved positions, the end of the primary's log, and the distance."""
+    if watch:
+        _watch(invocation, interval or _INTERVAL, count)
+        return
+    if interval is not None or count is not None:
+        raise UsageError("`--interval` and `--count` need `--watch`")
     run = invocation.load_context()
     with invocation.waiting(run):
         from replica_cli.service.position import show_positions  # noqa: PLC0415 - `--help` stays fast
@@ -71,6 +117,22 @@ def show(invocation: Invocation) -> None:
     elif not invocation.is_silent:
         answer(positions_text(reports, invocation.paint()))
     invocation.end_if_failed(_failures(filled(reports)))
+
+
+def _watch(invocation: Invocation, interval: str, count: int | None) -> None:
+    """Show the positions again and again."""
+    run = invocation.load_context(display=sys.stdout)
+    from replica_cli.config.parsers import positive_duration  # noqa: PLC0415 - `--help` stays fast
+    from replica_cli.core.requests.watch import WatchRequest  # noqa: PLC0415 - as above
+    from replica_cli.service.watching.watch import watch_positions  # noqa: PLC0415 - as above
+
+    is_board = run.form is ProgressForm.LIVE and sys.stdout.isatty()
+    request = WatchRequest(run.secondaries, positive_duration(interval), count, is_first_complete=not is_board)
+    name = run.settings.primary.name
+    with open_watch(invocation.paint(), name, interval, is_board=is_board, is_json=invocation.is_json) as show_round:
+        last = watch_positions(run.settings, request, (lambda _: True) if invocation.is_silent else show_round)
+    if last is not None:
+        invocation.end_if_failed(_failures(filled(last)))
 
 
 @_commands.command("reset", help=RESET_HELP, cls=Command)

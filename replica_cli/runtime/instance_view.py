@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.settings import Network
     from replica_cli.health.secondary import InstanceState
-    from replica_cli.runtime.primary_session import PrimarySession
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
+    from replica_cli.runtime.primary_session import PrimarySession, QuestionSession
 
 logger = logging.getLogger(__name__)
 
@@ -84,10 +86,13 @@ def read_instance(
     return view
 
 
-def try_read_primary(primary: PrimarySession) -> PrimaryView:
-    """Return the end of the primary's log, or the error that says why it cannot be read. Never raises ReplicaError."""
+def try_read_primary(primary: QuestionSession, facts_of: Callable[[Session], ServerFacts] = read_facts) -> PrimaryView:
+    """Return the end of the primary's log, or the error that says why it cannot be read. Never raises ReplicaError.
+
+    `facts_of` returns the facts of the server. The default reads all of its variables.
+    """
     try:
-        return primary.answer(lambda session: read_primary(session, read_facts(session)))
+        return primary.answer(lambda session: read_primary(session, facts_of(session)))
     except ReplicaError as error:
         primary.close()
         return PrimaryView(error=error)

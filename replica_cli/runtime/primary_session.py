@@ -52,6 +52,7 @@ class QuestionSession:
         self._idle_seconds = idle_seconds
         self._session: Session | None = None
         self._used_at = 0.0
+        self._is_aborted = False
 
     @property
     def session(self) -> Session:
@@ -76,7 +77,7 @@ class QuestionSession:
             return question(self.session)
         except ServerError as error:
             self.close()
-            if not (was_open and error.is_connection_lost):
+            if self._is_aborted or not (was_open and error.is_connection_lost):
                 raise
         return question(self.session)
 
@@ -92,7 +93,8 @@ class QuestionSession:
             session.close()
 
     def abort(self) -> None:
-        """Cut the connection, from any thread: a question that waits on it ends at once with an error."""
+        """Cut the connection, from any thread: a question that waits on it ends at once, and is not asked again."""
+        self._is_aborted = True
         session = self._session
         if session is not None:
             session.abort()

@@ -6,23 +6,25 @@ import io
 import json
 import logging
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
 
 from replica_cli.cli import drift
+from replica_cli.cli.output import board, live, plain_text, watch_lines
 from replica_cli.cli.output import json as documents
-from replica_cli.cli.output import live, plain_text
 from replica_cli.cli.output.console import Painter
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.core.differences import Aspect, Difference, DriftReport, Severity
 from replica_cli.core.position import Position
 from replica_cli.core.reports.demo import DemoReport, DemoTable
-from replica_cli.core.reports.failure import Failure
+from replica_cli.core.reports.failure import Failure, Unknown
 from replica_cli.core.reports.health import HealthCheck, HealthLevel, HealthReport
 from replica_cli.core.reports.pause import PauseReport
-from replica_cli.core.reports.position import PositionReport, TableNote
+from replica_cli.core.reports.position import PositionReport, ProcessNote, TableNote
 from replica_cli.core.reports.reset import ResetPlan
 from replica_cli.core.reports.stream import StreamReport, WorkerReport
 from replica_cli.core.reports.transfer import (
@@ -33,10 +35,11 @@ from replica_cli.core.reports.transfer import (
     TransferPlan,
     TransferReport,
 )
+from replica_cli.core.reports.watch import WatchRound
 from replica_cli.core.requests.reset import ResetKind
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import LogFormat, Logging
-from replica_cli.core.status import CopyProgress, Phase, TableProgress, TableState, WorkerStatus
+from replica_cli.core.status import CopyProgress, CopyStatus, Phase, TableProgress, TableState, WorkerStatus
 from replica_cli.core.table import TableName
 from replica_cli.logs import Tag, close_logging, log, setup_logging
 from replica_cli.logs.graylog import _flat
@@ -145,6 +148,50 @@ def test_the_live_display_shows_names_as_they_are_written_and_not_as_markup(monk
     assert not UNSAFE.search(output)
     assert "\n2026" not in output
     assert "db[/]" in output
+
+
+def hostile_rounds() -> list[WatchRound]:
+    tables = (
+        TableNote(NAME, TableState.QUARANTINED, EVIL, PLACE),
+        TableNote(NAME, TableState.COPYING, progress=TableProgress(f"[/]{EVIL}", 1, 2, state=TableState.COPYING)),
+    )
+    running = ProcessNote(EVIL, Phase.STREAMING, is_running=True, heartbeat_seconds=1.0, message=EVIL)
+    ended = ProcessNote(EVIL, Phase.FAILED, is_running=False, heartbeat_seconds=99.0, message=EVIL)
+    known = PositionReport(
+        f"db[/]{EVIL}", PLACE, primary=PLACE, tables=tables, phase=Phase.STREAMING, message=EVIL, lost=FAILURE,
+        copy=CopyStatus(1, 0, 1, 2), process=running,
+    )  # fmt: skip
+    unknown = PositionReport(EVIL, Unknown(FAILURE), primary=Unknown(FAILURE))
+    time = datetime(2026, 1, 1, tzinfo=UTC)
+    return [WatchRound(time, (known, replace(known, process=ended))), WatchRound(time, (unknown,))]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("width", [80, 240])
+def test_the_board_shows_names_as_they_are_written_and_not_as_markup(
+    number: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = board.PositionBoard(f"[/]{EVIL}", "2s", is_colored=False)
+    screen = Console(file=io.StringIO(), width=width, height=60, force_terminal=False)
+    monkeypatch.setattr(made, "_console", screen)
+    monkeypatch.setattr(made, "_round", hostile_rounds()[number])
+    screen.print(made._render())
+    output = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert not UNSAFE.search(output)
+    assert "\n2026" not in output
+    assert r"\x1b" in output
+    assert "[/]" in output
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_lines_of_a_watch_are_one_each(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    each = hostile_rounds()[number]
+    watch_lines.write_round(each)
+    watch_lines.write_json_round(each)
+    *texts, document = capsys.readouterr().out.splitlines()
+    assert len(texts) == len(each.reports)
+    assert not any(UNSAFE.search(line) for line in (*texts, document))
+    assert len(json.loads(document)["secondaries"]) == len(each.reports)
 
 
 def test_sql_of_drift_is_raw_in_a_file_and_safe_on_a_terminal() -> None:

@@ -56,6 +56,7 @@ def packages_of(modules: set[str]) -> set[str]:
         "health --max-lag 5m --quiet",
         "health --secondary db2 --json",
         "position show -v",
+        "position show --watch --interval 5s",
         "drift check --sql",
         "stream --until-caught-up",
         "pause --secondary db2",

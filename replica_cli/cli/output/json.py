@@ -10,6 +10,7 @@ but never renamed or removed.
 | | | transactions_per_second, process (holder, phase, is_running, heartbeat_seconds, message), copy (tables, |
 | | | tables_done, rows_copied, rows_estimated, rows_per_second, eta_seconds), tables (table, state, reason, |
 | | | position, rows_copied, rows_estimated, step) |
+| `position show --watch` | JSON lines | `type` (positions), time, and the fields of `position show` |
 | `position reset` | one document | `is_dry_run`, `plans`: instance, kind, before, after, filters_before, |
 | | | filters_after, failure, warnings |
 | `pause`, `resume` | one document | `secondaries`: instance, is_pause_wanted, holder, phase, failure |
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.reset import ResetPlan
     from replica_cli.core.reports.stream import StreamReport
     from replica_cli.core.reports.transfer import TransferPlan, TransferReport
+    from replica_cli.core.reports.watch import WatchRound
     from replica_cli.core.status import CopyProgress, CopyStatus, WorkerStatus
 
 Document = dict[str, object]
@@ -83,6 +85,11 @@ def position_document(position: Position | None) -> Document | None:
 def positions_document(reports: Sequence[PositionReport]) -> Document:
     """Return the answer of `position show`."""
     return {"secondaries": [_position_report(r) for r in reports]}
+
+
+def watch_line(each: WatchRound) -> Document:
+    """Return one round of `position show --watch` as one JSON line."""
+    return {"type": "positions", "time": _time(each.time), **positions_document(each.reports)}
 
 
 @with_complete_commands

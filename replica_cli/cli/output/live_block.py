@@ -25,7 +25,7 @@ class LiveBlock:
     """Draws what `render` returns while its context lasts. Thread-safe.
 
     It draws up to four times a second after calls of `note`, and otherwise once a second. While the context lasts,
-    text for `sys.stderr` is printed above the block.
+    text for `sys.stderr` is printed above the block, unless the block is on stdout and stderr is not a terminal.
 
     The cursor is on an empty line below the block. The terminal echoes keys there, such as `^C`; the next drawing
     erases them. If the terminal became narrower, it has wrapped the lines of the last drawing: the next drawing erases
@@ -44,9 +44,10 @@ class LiveBlock:
         self._stderr: TextIO | None = None
 
     def __enter__(self) -> Self:
-        self._stderr = sys.stderr
-        self._stderr_above = StreamAbove(sys.stderr, self._show_lines)
-        sys.stderr = cast("TextIO", self._stderr_above)
+        if self._console.file is sys.stderr or sys.stderr.isatty():
+            self._stderr = sys.stderr
+            self._stderr_above = StreamAbove(sys.stderr, self._show_lines)
+            sys.stderr = cast("TextIO", self._stderr_above)
         self.show()
         self._thread.start()
         return self

@@ -16,15 +16,21 @@ _CLOSED_ERRORS = frozenset({errno.EPIPE, errno.EBADF, errno.ECONNRESET})
 
 
 class _Outlet(io.FileIO):
-    """A file descriptor whose writes always succeed; `failure` is the first error that is not in _CLOSED_ERRORS."""
+    """A file descriptor whose writes always succeed; `failure` is the first error that is not in _CLOSED_ERRORS.
+
+    `is_closed`: a write failed because the descriptor is closed, or because the reader of the pipe has ended.
+    """
 
     failure: OSError | None = None
+    is_closed = False
 
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except OSError as error:
-            if self.failure is None and error.errno not in _CLOSED_ERRORS:
+            if error.errno in _CLOSED_ERRORS:
+                self.is_closed = True
+            elif self.failure is None:
                 self.failure = error
             return memoryview(data).nbytes
 
@@ -39,6 +45,11 @@ def open_outlets() -> None:
     sys.stderr = _open(2, sys.stderr)
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - it stays open until the process ends
+
+
+def has_no_reader() -> bool:
+    """Return True if stdout can no longer be written at all: a command without an end of its own ends then."""
+    return bool(_outlets) and (_outlets[0].is_closed or _outlets[0].failure is not None)
 
 
 def failed_output() -> str | None:

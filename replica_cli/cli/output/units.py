@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.position import Position
 
-__all__ = ["cell_width", "count", "duration", "moment", "position_text", "share", "size"]
+__all__ = ["brief_size", "cell_width", "count", "duration", "moment", "position_text", "share", "size"]
 
 
 def count(number: float) -> str:
@@ -29,6 +29,18 @@ def count(number: float) -> str:
         if number < 999.5:
             return f"{number:.0f}{unit}"
     return f"{number / 1000:.1f}T"
+
+
+def brief_size(count: int) -> str:
+    """Return a number of bytes in at most five characters, in units of 1024: `0`, `812`, `7.8K`, `12.3M`."""
+    if count < 1000:
+        return str(count)
+    value = float(count)
+    for unit in ("K", "M", "G"):
+        value /= 1024
+        if value < 999.5:
+            return f"{value:.1f}{unit}" if value < 99.95 else f"{value:.0f}{unit}"
+    return f"{value / 1024:.1f}T"
 
 
 def cell_width(text: str) -> int:
