@@ -137,8 +137,9 @@ def _logging(logging: LoggingGroup) -> Logging:
     graylog = logging.graylog
     host, port = graylog.endpoint
     return Logging(
-        logging.level,
-        logging.format,
-        logging.project,
-        Graylog(graylog.enabled, host, port, graylog.protocol, graylog.timeout, graylog.source),
+        level=logging.level,
+        format=logging.format,
+        rows=logging.rows,
+        project=logging.project,
+        graylog=Graylog(graylog.enabled, host, port, graylog.protocol, graylog.timeout, graylog.source),
     )

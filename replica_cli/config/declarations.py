@@ -35,7 +35,7 @@ from replica_cli.config.types import (
     size,
 )
 from replica_cli.core.differences import AcceptedDrift
-from replica_cli.core.settings import DdlPolicy, EngineChoice, LogFormat, TableFailurePolicy, TlsMode
+from replica_cli.core.settings import DdlPolicy, EngineChoice, LogFormat, LogRows, TableFailurePolicy, TlsMode
 
 _LAYERS = "layers"
 LAST_SERVER_ID = 2**32 - 1
@@ -297,6 +297,12 @@ class LoggingGroup(Group):
     )
     format: Annotated[LogFormat, choice(LogFormat)] = setting(
         "text", "REPLICA_LOG_FORMAT", "format of a log line: text or json"
+    )
+    rows: Annotated[LogRows, choice(LogRows)] = setting(
+        "auto",
+        "REPLICA_LOG_ROWS",
+        "log lines about applied rows: auto (sums, rarer the busier the stream is) or batch (sums of each commit)",
+        reloads=True,
     )
     progress: Annotated[str, Text(parsers.one_of(*_FORMS), {"enum": list(_FORMS)})] = setting(
         "auto", "REPLICA_PROGRESS", "progress on stderr: auto (bar on a terminal, else lines), bar, lines or off"

@@ -109,6 +109,13 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class LogRows(StrEnum):
+    """How often the sums of applied rows are logged: as little as a busy stream needs, or for each batch."""
+
+    AUTO = "auto"
+    BATCH = "batch"
+
+
 @dataclass(frozen=True, slots=True)
 class Graylog:
     """Where log records go as GELF."""
@@ -127,6 +134,7 @@ class Logging:
 
     level: str = "INFO"
     format: LogFormat = LogFormat.TEXT
+    rows: LogRows = LogRows.AUTO
     project: str = "naluconcept"
     graylog: Graylog = Graylog()
 

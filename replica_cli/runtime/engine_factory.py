@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.engines.auto_engine import AutoEngine
 from replica_cli.applier.engines.compaction import Compaction
+from replica_cli.applier.engines.event_log import EventLog
 from replica_cli.applier.engines.keyless_engine import KeylessEngine
 from replica_cli.applier.engines.replay_engine import ReplayEngine
 from replica_cli.applier.engines.row_counts import RowCounts
@@ -83,7 +84,7 @@ def make_engines(
         is_mariadb, limit = sessions.facts.is_mariadb, parts.statement_bytes
         strict = KeylessEngine(strict, definitions, settings.selection, statement_bytes=limit, is_mariadb=is_mariadb)
     replay = ReplayEngine(definitions, settings.selection, statement_bytes=parts.statement_bytes)
-    return Engines(strict, replay, diagnostic, parts.references)
+    return Engines(strict, replay, diagnostic, parts.references, parts.event_log())
 
 
 class _Parts:
@@ -104,6 +105,10 @@ class _Parts:
         self._counts = RowCounts(definitions, settings.selection)
         self.references = References(sessions.catalog, settings.selection)
         self.statement_bytes = min(_STATEMENT_BYTES, sessions.facts.max_allowed_packet // 2)
+
+    def event_log(self) -> EventLog | None:
+        # Only at this level the events are logged, and their rows counted one event at a time.
+        return EventLog(self._counts, self._writer.server.name) if logger.isEnabledFor(logging.DEBUG) else None
 
     def compaction(self, replaces: Callable[[TableDefinition], bool]) -> Compaction | None:
         if not self._compacts:

@@ -30,12 +30,12 @@ from replica_cli.runtime.secondary_sessions import open_ahead
 from replica_cli.worker.definition_check import DefinitionCheck
 from replica_cli.worker.lazy_applier import LazyApplier
 from replica_cli.worker.missing_tables import MissingTables
-from replica_cli.worker.row_log import RowLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from replica_cli.applier.applier import Applier
+    from replica_cli.applier.commit_tracker import BatchStats
     from replica_cli.applier.ddl.altered import AlteredTables
     from replica_cli.applier.ddl.lock_waits import LockPatience
     from replica_cli.applier.prefetch.prefetch import Prefetch
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from replica_cli.runtime.secondary_sessions import SecondarySessions
     from replica_cli.runtime.status_publisher import StatusPublisher
     from replica_cli.stop import StopToken
+    from replica_cli.worker.row_log import RowLog
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Streaming:
         stop: StopToken,
         patience: LockPatience,
         refusals: Mapping[TableName, int],
+        row_log: RowLog,
         is_diagnostic: bool = False,
         until_caught_up: bool = False,
     ) -> None:
@@ -103,6 +105,7 @@ class Streaming:
             stop: ends the stream or pauses it.
             patience: counts the waits of DDL statements for locks; it outlives this object.
             refusals: how many windows of each table have ended with a refused row, one after another.
+            row_log: logs what is applied; it outlives this object, which leaves nothing in it that is not logged.
             is_diagnostic: use the diagnostic engine, which can name the row that fails.
             until_caught_up: the stream ends at the current end of the log.
 
@@ -144,7 +147,7 @@ class Streaming:
         self._file = start.file
         self._has_met_target = self._has_applied = False
         self._published_at = 0.0
-        self._row_log = RowLog(self._instance)
+        self._row_log = row_log
         # All changes that the primary had sent before this monotonic time were applied.
         self._idle_at: float | None = None
 
@@ -271,6 +274,8 @@ class Streaming:
         finally:
             self._stop_helpers()
             self._reader.stop()
+            # Also what was committed since the last report, before an error or with the last batch in flight.
+            self._note_applied(self._applier.take_stats())
             self._row_log.flush(self._applier.position)
             self._publisher.set(position=self._applier.position, rows_uncommitted=0)
         return is_over
@@ -392,8 +397,11 @@ class Streaming:
         return waited if age is None else min(age, waited)
 
     def _publish_progress(self) -> None:
-        """Publish the progress of a long batch between two commits or pieces, at most each `_PROGRESS_SECONDS`."""
-        if time.monotonic() - self._published_at >= _PROGRESS_SECONDS:
+        """Publish the progress of a long batch between two commits or pieces, at most each `_PROGRESS_SECONDS`.
+
+        After each commit if the rows of each batch are logged.
+        """
+        if self._row_log.takes_each_batch or time.monotonic() - self._published_at >= _PROGRESS_SECONDS:
             self._set_lag(self._lag_of(self._applier.source_time), grows=True)
             self._publish_stats()
 
@@ -419,10 +427,13 @@ class Streaming:
         if self._file and file != self._file:
             log(logger, logging.INFO, Tag.ROTATE, "%s to %s", self._file, file, instance=self._instance)
         self._file = file
-        self._row_log.take(stats, self._applier.position)
         self._publisher.set(
             phase=Phase.STREAMING, position=self._applier.position, quarantined=self._quarantined(), message=""
         )
+        self._note_applied(stats)
+
+    def _note_applied(self, stats: BatchStats) -> None:
+        self._row_log.take(stats, self._applier.position)
         self._publisher.count(
             sum(stats.rows.values()), stats.transactions, sum(stats.skipped_rows.values()),
             uncommitted=self._applier.uncommitted_rows,

@@ -72,6 +72,7 @@ from replica_cli.runtime.secondary_sessions import SecondarySessions
 from replica_cli.runtime.start_checks import check_before_start
 from replica_cli.transfer.errors import CopyIncomplete, TablesRefused
 from replica_cli.worker.pause import hold
+from replica_cli.worker.row_log import RowLog
 from replica_cli.worker.standby import stand_by
 from replica_cli.worker.streaming import Streaming
 
@@ -124,6 +125,7 @@ class Worker:
         self._sessions: tuple[Session, ...] = ()
         self._new_settings: Settings | None = None
         self._history = History()
+        self._row_log = RowLog(server.name, settings.logging.rows)
         # By table, the position of the transaction that caused ("asked for") its copy, for example with a statement
         # that is not run. None if no transaction caused it.
         self._asked_by: dict[TableName, Position | None] = {}
@@ -216,6 +218,7 @@ class Worker:
                     stop=self._stop,
                     patience=self._patience,
                     refusals=self._history.refusals,
+                    row_log=self._row_log,
                     is_diagnostic=self._must_diagnose,
                     until_caught_up=self._request.until_caught_up,
                 )
@@ -269,6 +272,7 @@ class Worker:
             accept_filters(sessions.stores, settings.selection)
             sessions.catalog.commit()
         self._settings = settings
+        self._row_log.rows = settings.logging.rows
         self._patience.limit_seconds = settings.apply.ddl_lock_wait
         if self._new_settings is settings:  # not earlier: after a lost connection the settings are taken again
             self._new_settings = None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.commit_tracker import BatchStats
     from replica_cli.applier.engines.definitions import Definitions
+    from replica_cli.applier.engines.event_log import EventLog
     from replica_cli.applier.engines.steps import ApplyStep, RowEngine
     from replica_cli.applier.window import Windows
     from replica_cli.core.events import RowEvent, Transaction
@@ -33,6 +34,7 @@ class Engines:
         replay: applies changes inside the replay window, idempotently.
         diagnostic: applies changes strictly and names the row that fails.
         references: the foreign keys that the engines take into account.
+        event_log: logs each event; None unless the level is DEBUG.
 
     """
 
@@ -40,6 +42,7 @@ class Engines:
     replay: RowEngine
     diagnostic: RowEngine
     references: References
+    event_log: EventLog | None = None
 
     def forget(self, tables: Collection[TableName], *, are_keys_new: bool = True) -> None:
         """Forget what was derived from the definitions of tables, because these changed.
@@ -53,6 +56,8 @@ class Engines:
             self.references.forget()
         for engine in (self.strict, self.replay, self.diagnostic):
             engine.forget(tables)
+        if self.event_log is not None:
+            self.event_log.forget(tables)
 
 
 class StepBuilder:
@@ -93,27 +98,32 @@ class StepBuilder:
         """
         if self._windows.records:
             return self.steps_by_mode([(t, cast("RowEvent", c)) for t in transactions for c in t.changes], stats)
-        return self._strict_steps(cast("list[RowEvent]", [c for t in transactions for c in t.changes]), stats)
+        return self._strict_steps(transactions, stats)
 
     def steps_by_mode(self, events: Sequence[tuple[Transaction, RowEvent]], stats: BatchStats) -> Iterator[ApplyStep]:
         """Yield the steps of row events. Some may be inside a replay window, or belong to a quarantined table."""
-        taken: list[tuple[bool, RowEvent]] = []
+        taken: list[tuple[bool, Transaction, RowEvent]] = []
         for transaction, event in events:
             name = event.table.name
             mode = self._windows.mode(name, transaction)
             if mode is Mode.QUARANTINED:
                 stats.skipped_rows[name] += 1
             elif mode is not Mode.SKIPPED:
-                taken.append((mode is Mode.STRICT, event))
+                taken.append((mode is Mode.STRICT, transaction, event))
         strict = self._strict
-        with self._definitions.expecting([event for _, event in taken]):
+        with self._definitions.expecting([event for *_, event in taken]):
+            if self._engines.event_log is not None:
+                self._engines.event_log.note((transaction, event) for _, transaction, event in taken)
             # A portion is consecutive events for one engine.
             for is_strict, portion in groupby(taken, itemgetter(0)):
                 engine = strict if is_strict else self._engines.replay
-                yield from self._counted(engine, [event for _, event in portion], stats)
+                yield from self._counted(engine, [event for *_, event in portion], stats)
 
-    def _strict_steps(self, events: list[RowEvent], stats: BatchStats) -> Iterator[ApplyStep]:
+    def _strict_steps(self, transactions: Sequence[Transaction], stats: BatchStats) -> Iterator[ApplyStep]:
+        events = cast("list[RowEvent]", [c for t in transactions for c in t.changes])
         with self._definitions.expecting(events):
+            if self._engines.event_log is not None:
+                self._engines.event_log.note((t, cast("RowEvent", c)) for t in transactions for c in t.changes)
             yield from self._counted(self._strict, events, stats)
 
     @property

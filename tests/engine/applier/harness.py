@@ -24,6 +24,7 @@ from replica_cli.runtime.primary_session import PrimarySession
 from replica_cli.runtime.secondary_sessions import SecondarySessions
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
+from replica_cli.worker.row_log import RowLog
 from replica_cli.worker.streaming import Streaming
 from replica_cli.worker.worker import Worker
 from tests.support.equality import assert_equal
@@ -204,6 +205,7 @@ class Harness:
             publisher=publisher,
             stop=StopToken(),
             patience=LockPatience(settings.apply.ddl_lock_wait, settings.network.query_timeout / 2),
+            row_log=RowLog(INSTANCE, settings.logging.rows),
             is_diagnostic=is_diagnostic,
         )
 
