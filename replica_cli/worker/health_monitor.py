@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 # How long to wait between two checks, and how long while a server cannot be reached.
 _WATCH_SECONDS = 30.0
 _UNREACHABLE_WATCH_SECONDS = 2.0
+# How often results are logged at INFO while none of them changes.
+_STEADY_SECONDS = 600.0
 _CONNECTIONS = frozenset({"primary-connection", "secondary-connection"})
 _ANSWER_SECONDS = 30.0
 _LEAVE_SECONDS = 0.5
@@ -79,6 +81,8 @@ class HealthMonitor:
         self._seen: Position | None = None
         self._end = StopToken()
         self._last: tuple[object, ...] = ()
+        self._told: list[str] = []
+        self._told_at = 0.0
         self._columns: ColumnWatch | None = None
         self._secondary: Session | None = None
         self._primary: PrimarySession | None = None
@@ -217,7 +221,10 @@ class HealthMonitor:
             return None  # another check reports a server that cannot be reached
 
     def _log_checks(self, checks: list[HealthCheck]) -> None:
-        """Log status and checks in one line: a warning if a check failed, the lag is too large or nothing moves."""
+        """Log status and checks in one line: a warning if a check failed, the lag is too large or nothing moves.
+
+        If all is well, a line at INFO comes when a check has changed, and each ten minutes; the others are at DEBUG.
+        """
         status = self._publisher.status
         copy = status.transfer.status if status.transfer is not None else None
         rows = (status.rows_total, status.rows_uncommitted)
@@ -235,8 +242,12 @@ class HealthMonitor:
         # The numbers in the messages change from check to check. The subject is the part that repeated warnings have in
         # common.
         subject = [f"late {is_late}", f"stuck {is_stuck}", *(f"{c.name} {c.level.name}" for c in worth_saying)]
+        now = time.monotonic()
+        is_news = is_bad or subject != self._told or now - self._told_at >= _STEADY_SECONDS
+        if is_news:
+            self._told, self._told_at = subject, now
         log(
-            logger, logging.WARNING if is_bad else logging.INFO, Tag.HEALTH,
+            logger, logging.WARNING if is_bad else logging.INFO if is_news else logging.DEBUG, Tag.HEALTH,
             "%s%s%s", _status_text(status), ", nothing moves" if is_stuck else "",
             "".join(f"; {c.name}: {c.message}" for c in worth_saying),
             instance=self._server.name, position=status.position,

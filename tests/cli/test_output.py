@@ -193,6 +193,30 @@ def test_lines_thin_out_but_show_each_change_of_state() -> None:
     assert [starting.is_due(WorkerStatus("db2")) for now[0] in (0.0, 1.0, 9.0, 10.0)] == [True, False, False, True]
 
 
+@pytest.mark.parametrize("phase", [Phase.CAUGHT_UP, Phase.STANDBY])
+def test_lines_of_a_steady_stream_become_rare_until_something_is_applied(phase: Phase) -> None:
+    now = [0.0]
+    thinning = Thinning(lambda: now[0])
+    shown: list[float] = []
+    while now[0] < 4000:
+        if thinning.is_due(WorkerStatus("db2", phase, rows_total=3 if now[0] >= 3500 else 2)):
+            shown.append(now[0])
+        now[0] += 1.0
+    assert shown == [0, 30, 90, 210, 450, 930, 1530, 2130, 2730, 3330, 3500, 3530, 3590, 3710, 3950]
+
+
+def test_lines_of_a_caught_up_stream_that_applies_rows_come_as_those_of_one_that_is_behind() -> None:
+    now = [0.0]
+    thinning = Thinning(lambda: now[0])
+    shown: list[float] = []
+    while now[0] < 300:
+        if thinning.is_due(WorkerStatus("db2", Phase.CAUGHT_UP, rows_total=int(now[0]))):
+            shown.append(now[0])
+        now[0] += 1.0
+    assert shown[:3] == [0.0, 1.0, 2.0]
+    assert [t for t in shown if t > 180] == [209, 239, 269, 299]
+
+
 def test_a_copy_is_logged_a_line_a_table(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
     reporter = LineReporter(lambda: now[0])

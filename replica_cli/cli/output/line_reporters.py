@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.cli.output import json as documents
@@ -24,19 +25,36 @@ _logger = logging.getLogger(__name__)
 # minutes one in 30 s, as in gh-ost.
 _INTERVALS = ((60.0, 1.0), (180.0, 5.0), (float("inf"), 30.0))
 _STARTING_SECONDS = 10.0
+# In these phases nothing changes while no row is applied. The lines become fewer down to one in ten minutes,
+# which shows that the stream is still there.
+_STEADY = frozenset({Phase.CAUGHT_UP, Phase.STANDBY})
+_STEADY_SECONDS, _STEADY_LIMIT_SECONDS = 30.0, 600.0
 _NAMED_TABLES = 3
 _SLACK = 0.05  # snapshots come about once a second: 0.99 s counts as a second
 _Facts = tuple[Phase, tuple[str, ...], int, int, frozenset[tuple[str, str]]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The last snapshot that was shown: when, its state, its rows, and the interval of a steady stream after it."""
+
+    at: float
+    facts: _Facts
+    rows: int
+    steady_seconds: float
+
+
 class Thinning:
-    """Decides which snapshots are shown: each change of state, and otherwise one in each interval. Thread-safe."""
+    """Decides which snapshots are shown: each change of state, and otherwise one in each interval. Thread-safe.
+
+    The interval of a stream that is caught up and applies nothing, or waits on standby, doubles from line to line.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._start = clock()
         self._lock = threading.Lock()
-        self._shown: dict[str, tuple[float, _Facts]] = {}
+        self._shown: dict[str, _Shown] = {}
 
     def is_due(self, status: WorkerStatus) -> bool:
         """Return True if the snapshot must be shown; it then counts as shown."""
@@ -47,9 +65,15 @@ class Thinning:
         facts = _facts(status)
         with self._lock:
             last = self._shown.get(status.instance)
-            if last is not None and last[1] == facts and now - last[0] < interval - _SLACK:
+            is_same = last is not None and last.facts == facts
+            is_steady = status.phase in _STEADY and is_same and last is not None and last.rows == status.rows_total
+            steady_seconds = _STEADY_SECONDS
+            if is_steady and last is not None:
+                interval = last.steady_seconds
+                steady_seconds = min(2 * interval, _STEADY_LIMIT_SECONDS)
+            if is_same and last is not None and now - last.at < interval - _SLACK:
                 return False
-            self._shown[status.instance] = (now, facts)
+            self._shown[status.instance] = _Shown(now, facts, status.rows_total, steady_seconds)
             return True
 
 
