@@ -34,12 +34,14 @@ def _run() -> None:
         # A worker takes as long to start as the command line itself. Both start at the same time, after the modules
         # that both need are loaded.
         import replica_cli.service.stream  # noqa: F401, PLC0415 - no other command needs it at this point
+        from replica_cli.config.service_variables import take_service_variables  # noqa: PLC0415 - as above
         from replica_cli.supervisor.spawning import fork_ahead  # noqa: PLC0415 - as above
 
         pipe = fork_ahead()
         if pipe is not None:
             from replica_cli.worker.process import work  # noqa: PLC0415 - the supervisor does not need it
 
+            take_service_variables()  # they are the supervisor's
             work(pipe)
             return
     from replica_cli.cli.app import main as run  # noqa: PLC0415 - this import takes long, and a worker does not need it

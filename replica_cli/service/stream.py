@@ -8,11 +8,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
+from replica_cli.config.service_variables import take_service_variables
 from replica_cli.core.reports.stream import StreamReport
 from replica_cli.core.status import WorkerStatus
 from replica_cli.supervisor.file_watch import FileWatch
+from replica_cli.supervisor.service_manager import ServiceManager
 from replica_cli.supervisor.signal_requests import SignalRequests
 from replica_cli.supervisor.signals import stopping_on_signals
 from replica_cli.supervisor.supervisor import report_of_dead_worker, supervise
@@ -55,7 +58,8 @@ def run_stream(
     workers = [WorkerHandle(_config(settings, request, index)) for index in _indexes(settings, request)]
     with contextlib.ExitStack() as context:
         wakeup = context.enter_context(Wakeup())
-        requests = SignalRequests(wakeup.wake)
+        service = ServiceManager(take_service_variables())
+        requests = SignalRequests(wakeup.wake, service.reloading)
         stop_signals = context.enter_context(stopping_on_signals(stop, also=requests.handlers))
         context.enter_context(stop_signals.token.waking(wakeup.wake))
         context.enter_context(FileWatch(watched, lambda: requests.request_reload("changed file")))
@@ -63,8 +67,10 @@ def run_stream(
             reporter.on_status(WorkerStatus(worker.config.server.name))
             worker.start()
         try:
-            supervise(workers, stop_signals, reporter, lambda: requests.answer(workers, reporter, reload), wakeup)
+            answer = partial(requests.answer, workers, reporter, reload)
+            supervise(workers, stop_signals, reporter, answer, wakeup, service=service)
         finally:
+            service.stop()
             for worker in workers:
                 worker.kill()
     reports = tuple(worker.report or report_of_dead_worker(worker) for worker in workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import threading
@@ -13,6 +14,7 @@ from replica_cli.logs import Tag, log, set_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from replica_cli.core.reporter import Reporter
     from replica_cli.core.reports.reload import ReloadReport
@@ -39,8 +41,20 @@ class SignalRequests:
     A handler only sets a flag and calls `wake`. The supervisor's main thread calls `answer`.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        wake: Callable[[], None],
+        reloading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
+        """Prepare for signals.
+
+        Args:
+            wake: ends the wait of the thread that calls `answer`.
+            reloading: its context lasts while the settings are read again.
+
+        """
         self._wake = wake
+        self._reloading = reloading
         self._reload = threading.Event()
         self._cause = ""
         self._status = threading.Event()
@@ -80,7 +94,8 @@ class SignalRequests:
         if self._reload.is_set():
             self._reload.clear()
             if reload is not None and workers:
-                _reload(workers, reload, self._cause)
+                with self._reloading():
+                    _reload(workers, reload, self._cause)
 
 
 def _reload(workers: Sequence[ReloadableWorker], reload: Callable[[], ReloadReport], cause: str) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.reporter import Reporter
     from replica_cli.stop import StopToken
+    from replica_cli.supervisor.service_manager import ServiceManager
     from replica_cli.supervisor.signals import StopSignals
     from replica_cli.supervisor.worker_handle import WorkerHandle
     from replica_cli.worker.wakeup import Wakeup
@@ -43,6 +44,8 @@ def supervise(
     reporter: Reporter,
     answer: Callable[[], None],
     wakeup: Wakeup,
+    *,
+    service: ServiceManager,
 ) -> None:
     """Run the workers until each has reported its end; after a stop no longer than `_KILL_SECONDS`.
 
@@ -52,6 +55,7 @@ def supervise(
         reporter: receives each status that a worker sends.
         answer: answers the requests that came by signals since its last call; called in each turn.
         wakeup: ends the wait for messages when a signal arrives.
+        service: gets the state of the stream in each turn.
 
     """
     stop = stop_signals.token
@@ -61,6 +65,7 @@ def supervise(
     while any(worker.report is None for worker in workers):
         if stop.is_set and stopping_since is None:
             stopping_since = time.monotonic()
+            service.stop()
             reporter.on_stopping(draining_text(stop_signals, _ABORT_SECONDS))
             _give_restarts_up(workers)
             _send_all(workers, STOP)
@@ -76,8 +81,9 @@ def supervise(
         for worker in workers:
             _start_if_due(worker, stop)
         answer()
+        service.turn(workers)
         if any(worker.report is None for worker in workers):
-            _receive(workers, reporter, wakeup, _next_at(workers, stopping_since, stopped))
+            _receive(workers, reporter, wakeup, _next_at(workers, stopping_since, stopped.next_at, service.next_at))
         stopped.log_due(worker.report for worker in workers if worker.report is not None)
 
 
@@ -97,15 +103,12 @@ def _start_if_due(worker: WorkerHandle, stop: StopToken) -> None:
             worker.start()
 
 
-def _next_at(
-    workers: Sequence[WorkerHandle], stopping_since: float | None, stopped: StoppedSecondaries
-) -> float | None:
+def _next_at(workers: Sequence[WorkerHandle], stopping_since: float | None, *others: float | None) -> float | None:
     """Return the monotonic time at which something is due even if no message comes, None if nothing is."""
     due = [worker.start_at for worker in workers if worker.report is None and worker.pipe is None]
     if stopping_since is not None:
         due += [at for limit in (_ABORT_SECONDS, _KILL_SECONDS) if (at := stopping_since + limit) > time.monotonic()]
-    if stopped.next_at is not None:
-        due.append(stopped.next_at)
+    due += [at for at in others if at is not None]
     return min(due, default=None)
 
 
@@ -132,6 +135,7 @@ def _receive(workers: Sequence[WorkerHandle], reporter: Reporter, wakeup: Wakeup
             if worker.died():
                 reporter.on_status(worker.status)
             continue
+        worker.note_heard()
         if isinstance(message, WorkerStatus):
             worker.status = message
             reporter.on_status(message)

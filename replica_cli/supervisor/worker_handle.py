@@ -13,6 +13,7 @@ from replica_cli.core.attempts import QUIET_SECONDS, RESTART_LIMIT_SECONDS, REST
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.logs import Tag, log
 from replica_cli.supervisor.spawning import spawn
+from replica_cli.worker.messages import PING
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -31,7 +32,9 @@ class WorkerHandle:
     """A worker process and the pipe to it. A process that dies without a report is started again.
 
     `report` is the report of a worker that has ended, `status` the last status, `pipe` is None while no process runs,
-    and `start_at` is the monotonic time of the next start. Used by the supervisor's main thread.
+    and `start_at` is the monotonic time of the next start. `missed_pings` is how often `ping` was called since the
+    process was last heard, without the first time; `was_heard` is True if it was heard since its start. Used by the
+    supervisor's main thread.
     """
 
     def __init__(self, config: WorkerConfig) -> None:
@@ -42,18 +45,38 @@ class WorkerHandle:
         self._death = ""
         self.status = WorkerStatus(config.server.name)
         self.start_at = 0.0
+        self.missed_pings = 0
+        self.was_heard = self._is_pinged = False
         self._process: Process | None = None
         self.pipe: Connection | None = None
 
     def start(self) -> None:
         """Start the process and send its configuration. A process that cannot be started counts as one that died."""
         self._started_at = time.monotonic()
+        self.missed_pings, self.was_heard, self._is_pinged = 0, False, False
         try:
             self._process, self.pipe = spawn()
         except OSError as error:
             self._note_death(f"it cannot be started: {error.strerror}")
             return
         self.send_message(replace(self.config, deaths=self.deaths, death=self._death))
+
+    @property
+    def age_seconds(self) -> float:
+        """Return how long ago the process was started, in seconds."""
+        return time.monotonic() - self._started_at
+
+    def ping(self) -> None:
+        """Ask the process for a sign of life; if the last one has not come yet, count that instead."""
+        if self._is_pinged:
+            self.missed_pings += 1
+        else:
+            self._is_pinged = True
+            self.send_message(PING)
+
+    def note_heard(self) -> None:
+        """Note that a message of the process came."""
+        self.missed_pings, self.was_heard, self._is_pinged = 0, True, False
 
     def take(self, settings: Settings) -> None:
         """Let the worker, and each process that is started after it, use other settings."""

@@ -1,4 +1,7 @@
-"""The messages that the supervisor sends to a worker process: its configuration at the start, then when to end."""
+"""The messages that the supervisor sends to a worker process: its configuration at the start, then when to end.
+
+A worker answers PING with PONG at once, from its messages thread.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Server, Settings
 
 STOP, ABORT = "stop", "abort"
+PING, PONG = "ping", "pong"
 
 
 @dataclass(frozen=True, slots=True)

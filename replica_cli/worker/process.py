@@ -13,6 +13,7 @@ import logging.handlers
 import signal
 import sys
 import threading
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from replica_cli.runtime.heartbeat import Heartbeat
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.worker.health_monitor import HealthMonitor
-from replica_cli.worker.messages import ABORT, STOP
+from replica_cli.worker.messages import ABORT, PING, PONG, STOP
 from replica_cli.worker.wakeup import Wakeup
 from replica_cli.worker.worker import Worker
 
@@ -136,8 +137,8 @@ def _run(config: WorkerConfig, pipe: Connection) -> None:
         monitor.take(settings)
         worker.take(settings)
 
-    arguments = (pipe, terminated, stop, take, worker.abort)
-    threading.Thread(target=_listen, args=arguments, name="supervisor messages", daemon=True).start()
+    listen = partial(_listen, pipe, terminated, stop, send=send, take=take, abort=worker.abort)
+    threading.Thread(target=listen, name="supervisor messages", daemon=True).start()
     try:
         with heartbeat, monitor:
             report = worker.run()
@@ -156,6 +157,8 @@ def _listen(
     pipe: Connection,
     terminated: Wakeup,
     stop: StopToken,
+    *,
+    send: Callable[[object], None],
     take: Callable[[Settings], None],
     abort: Callable[[], None],
 ) -> None:
@@ -174,6 +177,9 @@ def _listen(
             is_last = True
         if isinstance(message, Settings):
             take(message)
+            continue
+        if message == PING:
+            send(PONG)
             continue
         if not stop.is_set or message == ABORT:
             stop.request()

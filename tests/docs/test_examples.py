@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = ROOT / "examples"
 UNITS = sorted((EXAMPLES / "systemd").iterdir())
 NAMES = names()
+SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
 
 
 def yaml_documents(path: Path) -> list[Any]:
@@ -39,6 +40,9 @@ def test_the_unit_leaves_alone_what_a_restart_cannot_mend() -> None:
         )
     ]  # fmt: skip
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")  # what supervisor/service_manager.py needs
+    assert int(service["WatchdogSec"]) >= 30
+    assert service["LimitCORE"] == "0"
     # What a reload reads has to be a file.
     assert "EnvironmentFile" not in service
     assert "--env-file" in service["ExecStart"]
@@ -56,7 +60,19 @@ def test_systemd_understands_the_unit(unit: Path, tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("unit", [unit for unit in UNITS if unit.suffix == ".service"], ids=lambda path: path.name)
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+def test_systemd_counts_the_unit_as_little_exposed(unit: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not here")
+    # The threshold is in tenths: the exposure is below 3 of 10.
+    words = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=29", str(unit)]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    if "unrecognized option" in result.stderr:
+        pytest.skip("systemd-analyze security cannot read a file: it is older than systemd 250")
+    assert result.returncode == 0, result.stdout.splitlines()[-1] + result.stderr
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
 def test_the_document_that_a_unit_names_exists(unit: Path) -> None:
     (name,) = re.findall(r"^Documentation=file:///opt/replica/(.+)$", unit.read_text(), re.MULTILINE)
     assert (ROOT / name).is_file()

@@ -9,6 +9,7 @@ from multiprocessing import Pipe
 from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
+from replica_cli.config.service_variables import ServiceVariables
 from replica_cli.core.position import Position
 from replica_cli.core.reports.stream import WorkerReport
 from replica_cli.core.requests.stream import StreamRequest
@@ -17,6 +18,7 @@ from replica_cli.core.settings import Secret, Server, Settings
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.stop import StopToken
 from replica_cli.supervisor import worker_handle as module
+from replica_cli.supervisor.service_manager import ServiceManager
 from replica_cli.supervisor.signals import StopSignals
 from replica_cli.supervisor.supervisor import supervise
 from replica_cli.supervisor.worker_handle import WorkerHandle
@@ -63,7 +65,8 @@ class Scene:
     def run(self) -> None:
         with Wakeup() as wakeup, self.stop.waking(wakeup.wake):
             self.worker.start()
-            supervise([self.worker], StopSignals(self.stop), self.reporter, lambda: None, wakeup)
+            service = ServiceManager(ServiceVariables())
+            supervise([self.worker], StopSignals(self.stop), self.reporter, lambda: None, wakeup, service=service)
 
     def _spawn(self) -> tuple[Process, Connection]:
         self.starts += 1
