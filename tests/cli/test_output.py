@@ -205,6 +205,24 @@ def test_lines_of_a_steady_stream_become_rare_until_something_is_applied(phase: 
     assert shown == [0, 30, 90, 210, 450, 930, 1530, 2130, 2730, 3330, 3500, 3530, 3590, 3710, 3950]
 
 
+def test_a_stream_that_seems_to_be_behind_for_a_moment_writes_no_lines_about_it() -> None:
+    now = [0.0]
+    thinning = Thinning(lambda: now[0])
+    shown: list[tuple[float, Phase]] = []
+    while now[0] < 400:
+        # Behind for an eighth of each second, and really from 250 s to 280 s.
+        is_behind = now[0] % 1 == 0 or 250 <= now[0] < 280
+        phase = Phase.STREAMING if is_behind and now[0] else Phase.CAUGHT_UP
+        if thinning.is_due(WorkerStatus("db2", phase, rows_total=int(now[0] * 100))):
+            shown.append((now[0], phase))
+        now[0] += 0.125
+    phases = [phase for _, phase in shown]
+    assert phases.count(Phase.STREAMING) == 1
+    assert (255.0, Phase.STREAMING) in shown
+    assert (280.125, Phase.CAUGHT_UP) in shown
+    assert len([at for at, _ in shown if at >= 180]) <= 9
+
+
 def test_lines_of_a_caught_up_stream_that_applies_rows_come_as_those_of_one_that_is_behind() -> None:
     now = [0.0]
     thinning = Thinning(lambda: now[0])

@@ -29,6 +29,9 @@ _STARTING_SECONDS = 10.0
 # which shows that the stream is still there.
 _STEADY = frozenset({Phase.CAUGHT_UP, Phase.STANDBY})
 _STEADY_SECONDS, _STEADY_LIMIT_SECONDS = 30.0, 600.0
+# The primary's times are whole seconds, so the lag of a busy stream seems to be a second for a moment in each second. A
+# stream that was caught up is behind only after this time, else it would write two lines a second about that.
+_BEHIND_SECONDS = 5.0
 _NAMED_TABLES = 3
 _SLACK = 0.05  # snapshots come about once a second: 0.99 s counts as a second
 _Facts = tuple[Phase, tuple[str, ...], int, int, frozenset[tuple[str, str]]]
@@ -55,6 +58,8 @@ class Thinning:
         self._start = clock()
         self._lock = threading.Lock()
         self._shown: dict[str, _Shown] = {}
+        # Since when the snapshots of an instance that was shown as caught up have another phase.
+        self._behind_since: dict[str, float] = {}
 
     def is_due(self, status: WorkerStatus) -> bool:
         """Return True if the snapshot must be shown; it then counts as shown."""
@@ -65,6 +70,8 @@ class Thinning:
         facts = _facts(status)
         with self._lock:
             last = self._shown.get(status.instance)
+            if last is not None and self._is_behind_for_a_moment(status.instance, last.facts, facts, now):
+                return False
             is_same = last is not None and last.facts == facts
             is_steady = status.phase in _STEADY and is_same and last is not None and last.rows == status.rows_total
             steady_seconds = _STEADY_SECONDS
@@ -75,6 +82,13 @@ class Thinning:
                 return False
             self._shown[status.instance] = _Shown(now, facts, status.rows_total, steady_seconds)
             return True
+
+    def _is_behind_for_a_moment(self, instance: str, before: _Facts, facts: _Facts, now: float) -> bool:
+        """Return True if a stream that was caught up is behind since a short time, and nothing else has changed."""
+        if (before[0], facts[0], before[1:]) != (Phase.CAUGHT_UP, Phase.STREAMING, facts[1:]):
+            self._behind_since.pop(instance, None)
+            return False
+        return now - self._behind_since.setdefault(instance, now) < _BEHIND_SECONDS
 
 
 class LineReporter:
