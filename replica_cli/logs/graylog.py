@@ -1,8 +1,7 @@
 """Sends log records to Graylog from a thread of its own.
 
-The callers put records into a bounded queue and never wait: if the queue is full, records are dropped.
-
-GELF: https://go2docs.graylog.org/current/getting_in_log_data/gelf.html
+The callers put records into a bounded queue and never wait: if the queue is full, records are dropped. While Graylog
+cannot be reached the queue keeps them.
 """
 
 from __future__ import annotations
@@ -12,25 +11,25 @@ import logging
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, Any
-
-from graypy import GELFTCPHandler, GELFUDPHandler
+from typing import TYPE_CHECKING
 
 from replica_cli.core.commands import fill
 from replica_cli.core.printable import printable, printable_lines
 from replica_cli.logs.formats import instance_of, trace_of
+from replica_cli.logs.gelf_senders import sender_to
 from replica_cli.logs.records import fields_of, tag_of
 from replica_cli.logs.redaction import redact
 
 if TYPE_CHECKING:
-    import socket
-
     from replica_cli.core.settings import Graylog
 
 QUEUE_RECORDS = 10_000
 REPORT_SECONDS = 30.0
 _CLOSE_SECONDS = 2.0
 _REPORT_POLL_SECONDS = 1.0
+# In characters. Graylog refuses a message of 2 MiB, and its index a field of 32,766 bytes. Over UDP a message has at
+# most 128 chunks, 180 KiB when compressed. A position can be long: it may have a GTID set of many servers.
+_LONGEST_TEXT, _LONGEST_FIELD = 32_000, 8_000
 _logger = logging.getLogger(__name__)
 
 
@@ -40,11 +39,11 @@ class GraylogHandler(logging.Handler):
     A record is dropped and counted if the queue is full or if it could not be sent to Graylog.
     """
 
-    def __init__(self, graylog: Graylog, project: str, *, queue_records: int = QUEUE_RECORDS) -> None:
+    def __init__(self, graylog: Graylog, project: str) -> None:
         super().__init__()
         self._project = project
-        self._sender = _sender(graylog, self._count_dropped)
-        self._queue: queue.Queue[logging.LogRecord | None] = queue.Queue(queue_records)
+        self._sender = sender_to(graylog, self._count_dropped)
+        self._queue: queue.Queue[logging.LogRecord | None] = queue.Queue(QUEUE_RECORDS)
         self._count_lock = threading.Lock()
         self._closing = threading.Event()
         self._dropped = 0
@@ -67,6 +66,7 @@ class GraylogHandler(logging.Handler):
         except queue.Full:
             self._count_dropped()
         except Exception:  # noqa: BLE001 - a record that cannot be formatted must not end the caller
+            self._count_dropped()
             self.handleError(record)
 
     def close(self) -> None:
@@ -90,12 +90,17 @@ class GraylogHandler(logging.Handler):
                 has_dropped = self._dropped != self._reported
                 record = self._queue.get(timeout=_REPORT_POLL_SECONDS if has_dropped else None)
             if record is not None:
+                self._wait_for_graylog()
                 # emit() and not handle(), which takes the handler's lock: logging's shutdown takes that lock too, and
                 # must not wait for a socket.
                 self._sender.emit(record)
             if not self._closing.is_set():
                 self._report()
         self._sender.close()
+
+    def _wait_for_graylog(self) -> None:
+        while not self._sender.connect() and not self._closing.wait(_REPORT_POLL_SECONDS):
+            self._report()
 
     def _count_dropped(self) -> None:
         with self._count_lock:
@@ -112,12 +117,12 @@ class GraylogHandler(logging.Handler):
 
 def _flat(record: logging.LogRecord, project: str) -> logging.LogRecord:
     # The record is formatted in the thread of the caller, because its arguments may change before the record is sent.
-    message = printable(fill(redact(record.getMessage()), instance_of(record)))
+    message = _cut(printable(fill(redact(record.getMessage()), instance_of(record))), _LONGEST_TEXT)
     flat = logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, message, None, None)
     flat.created, flat.process, flat.threadName = record.created, record.process, record.threadName
-    flat.exc_text = printable_lines(redact(trace_of(record))) or None
+    flat.exc_text = _cut(printable_lines(redact(trace_of(record))), _LONGEST_TEXT) or None
     for name, value in fields_of(record).items():
-        setattr(flat, name, printable(redact(value)) if isinstance(value, str) else value)
+        setattr(flat, name, _cut(printable(redact(value)), _LONGEST_FIELD) if isinstance(value, str) else value)
     # Otherwise graypy sends them as fields with null. Records have `taskName` from Python 3.12 on.
     for name in ("stack_info", "taskName"):
         flat.__dict__.pop(name, None)
@@ -126,36 +131,6 @@ def _flat(record: logging.LogRecord, project: str) -> logging.LogRecord:
     return flat
 
 
-def _sender(graylog: Graylog, on_lost: Any) -> logging.Handler:
-    options = {"localname": graylog.source, "debugging_fields": False, "extra_fields": True}
-    kind: Any = _TcpSender if graylog.protocol == "tcp" else _UdpSender
-    sender: logging.Handler = kind(graylog.host, graylog.port, **options)
-    sender.timeout_seconds = graylog.timeout_seconds  # type: ignore[attr-defined]  # an attribute of both senders
-    sender.on_lost = on_lost  # type: ignore[attr-defined]  # as above
-    return sender
-
-
-# graypy has no types, so its classes are Any to the type checker; only this module uses them.
-class _UdpSender(GELFUDPHandler):  # type: ignore[misc]
-    on_lost: Any
-    timeout_seconds: float
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's own name
-        self.on_lost()
-
-
-class _TcpSender(GELFTCPHandler):  # type: ignore[misc]
-    on_lost: Any
-    timeout_seconds: float
-
-    def makeSocket(self, timeout: float = 1.0) -> socket.socket:  # noqa: ARG002, N802 - logging's own name
-        connected: socket.socket = super().makeSocket(self.timeout_seconds)
-        return connected
-
-    def send(self, data: bytes) -> None:
-        super().send(data)
-        if self.sock is None:  # SocketHandler hides a failed connect or send, and waits longer each time
-            self.on_lost()
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's own name
-        self.on_lost()
+def _cut(text: str, limit: int) -> str:
+    """Return a text that is not much longer than the limit. What is left out was masked before."""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} more characters)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from typing import TYPE_CHECKING, TextIO
 
 from replica_cli.core.settings import LogFormat, Logging
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 _PACKAGE = "replica_cli"
 _NOTHING = logging.CRITICAL + 10
 _installed: list[logging.Handler] = []
+# Records that were dropped by handlers that are closed.
+_dropped_before = 0
+_lock = threading.Lock()
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
@@ -82,10 +86,26 @@ def set_level(level: str) -> None:
             each.setLevel(number)
 
 
+def dropped_records() -> int:
+    """Return how many records this process could not send to Graylog; the number never falls. From any thread.
+
+    A worker process sends none itself: its records are counted in the supervisor.
+    """
+    with _lock:
+        return _dropped_before + sum(_dropped_by(each) for each in _installed)
+
+
+def _dropped_by(handler: logging.Handler) -> int:
+    return int(getattr(handler, "dropped", 0))
+
+
 def close_logging() -> None:
     """Remove the handlers that `setup_logging` added; wait a short time for queued records to reach Graylog."""
+    global _dropped_before  # noqa: PLW0603 - a process has one logging
     _close(_installed)
-    _installed.clear()
+    with _lock:
+        _dropped_before += sum(_dropped_by(each) for each in _installed)
+        _installed.clear()
 
 
 def _close(handlers: Iterable[logging.Handler]) -> None:
