@@ -16,6 +16,7 @@ from replica_cli.core.quarantine_texts import is_copy_refused, quarantine_advice
 from replica_cli.core.reports.health import HealthCheck, HealthLevel, worst
 from replica_cli.core.status import ENDED, Phase, TableState
 from replica_cli.core.wording import copy_text, counted, duration, holder_text, short_reason, size
+from replica_cli.health.retention import is_active_file, retention_seconds
 from replica_cli.mysql.preflight.server_checks import expiry_seconds
 
 if TYPE_CHECKING:
@@ -203,29 +204,23 @@ def check_transfer(state: InstanceState, instance: str) -> HealthCheck:
 
 
 def check_retention(primary: PrimaryView, state: InstanceState, instance: str) -> HealthCheck | None:
-    """Check how long the primary will keep the binary log file that the saved position needs.
-
-    The primary purges a file when its last write is older than the limit. The file was written after the last
-    transaction that we applied. So at least the limit minus the age of that transaction is left, by the primary's
-    clock.
+    """Check how long the primary will keep the binary log file that the saved position needs (`retention_seconds`).
 
     Return None if no position is saved, or if the primary's position is not known.
     """
     if state.saved is None or primary.facts is None or primary.position is None:
         return None
     saved = state.saved.position
-    limit = expiry_seconds(primary.facts)
-    if saved.file == primary.position.file:
-        message = f"{saved.file} is the active file, which is not purged"
-        return HealthCheck("retention-left", OK, message, instance=instance)
+    limit, left = expiry_seconds(primary.facts), retention_seconds(primary, state)
+    if is_active_file(primary, state):
+        message, unit = f"{saved.file} is the active file, which is not purged", "" if left is None else "s"
+        return HealthCheck("retention-left", OK, message, value=left, unit=unit, instance=instance)
     if by_size := _size_left(primary, saved.file, instance):
         return by_size
     if limit is None:
         return HealthCheck("retention-left", OK, "binlog files are not purged by age", instance=instance)
-    age = primary.now - state.saved.source_time if state.saved.source_time else state.saved_age_seconds
-    if age is None:
+    if left is None:
         return HealthCheck("retention-left", UNKNOWN, "the position's age cannot be read", instance=instance)
-    left = limit - age
     level = OK
     if left < max(SHORT_RETENTION_SECONDS, SHORT_RETENTION_SHARE * limit):
         level = CRITICAL if left < SHORT_RETENTION_SECONDS / 2 else WARNING
@@ -233,8 +228,8 @@ def check_retention(primary: PrimaryView, state: InstanceState, instance: str) -
         "binlog_expire_logs_seconds" if "binlog_expire_logs_seconds" in primary.facts.variables else "expire_logs_days"
     )
     hint = f"SET GLOBAL {name} = 0;  -- on the primary, until it has caught up" if level else ""
-    message = f"{saved.file or saved} may be purged in {duration(max(left, 0))} (kept for {duration(limit)})"
-    return HealthCheck("retention-left", level, message, hint, round(max(left, 0.0), 3), "s", instance)
+    message = f"{saved.file or saved} may be purged in {duration(left)} (kept for {duration(limit)})"
+    return HealthCheck("retention-left", level, message, hint, round(left, 3), "s", instance)
 
 
 def _size_left(primary: PrimaryView, file: str, instance: str) -> HealthCheck | None:

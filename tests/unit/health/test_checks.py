@@ -270,6 +270,14 @@ class TestRetention:
     def test_the_active_file_is_not_purged(self) -> None:
         assert self.level(saved_at(END), binlog_expire_logs_seconds="1") is OK
 
+    def test_the_active_file_is_kept_for_the_whole_limit_at_least(self) -> None:
+        check = check_retention(primary(binlog_expire_logs_seconds="7200"), saved_at(END), "db2")
+        assert check is not None
+        assert (check.value, check.unit) == (7200.0, "s")
+        check = check_retention(primary(), saved_at(END), "db2")
+        assert check is not None
+        assert (check.value, check.unit) == (None, "")
+
     @pytest.mark.parametrize(
         ("age", "limit", "level"),
         [
