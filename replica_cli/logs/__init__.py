@@ -2,6 +2,6 @@
 
 from replica_cli.logs.records import Tag, log
 from replica_cli.logs.redaction import install_redactor, redact
-from replica_cli.logs.setup import close_logging, set_level, setup_logging
+from replica_cli.logs.setup import close_logging, dropped_records, set_level, setup_logging
 
-__all__ = ["Tag", "close_logging", "install_redactor", "log", "redact", "set_level", "setup_logging"]
+__all__ = ["Tag", "close_logging", "dropped_records", "install_redactor", "log", "redact", "set_level", "setup_logging"]

@@ -82,6 +82,12 @@ def set_level(level: str) -> None:
             each.setLevel(number)
 
 
+def dropped_records() -> int | None:
+    """Return how many records of this process were not sent to Graylog; None if Graylog is not used."""
+    counts = [dropped for each in _installed if isinstance(dropped := getattr(each, "dropped", None), int)]
+    return sum(counts) if counts else None
+
+
 def close_logging() -> None:
     """Remove the handlers that `setup_logging` added; wait a short time for queued records to reach Graylog."""
     _close(_installed)

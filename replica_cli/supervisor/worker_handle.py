@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.attempts import QUIET_SECONDS, RESTART_LIMIT_SECONDS, RESTART_SECONDS
+from replica_cli.core.metrics import ProcessFacts
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.logs import Tag, log
 from replica_cli.supervisor.spawning import spawn
@@ -37,7 +38,7 @@ class WorkerHandle:
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
         self.report: WorkerReport | None = None
-        self.deaths = 0
+        self.deaths = self._total_deaths = 0
         self._started_at = 0.0
         self._death = ""
         self.status = WorkerStatus(config.server.name)
@@ -54,6 +55,11 @@ class WorkerHandle:
             self._note_death(f"it cannot be started: {error.strerror}")
             return
         self.send_message(replace(self.config, deaths=self.deaths, death=self._death))
+
+    @property
+    def facts(self) -> ProcessFacts:
+        """Return what is known about the process without asking it. From any thread."""
+        return ProcessFacts(is_running=self.pipe is not None, deaths=self._total_deaths)
 
     def take(self, settings: Settings) -> None:
         """Let the worker, and each process that is started after it, use other settings."""
@@ -86,6 +92,7 @@ class WorkerHandle:
     def _note_death(self, death: str) -> None:
         now = time.monotonic()
         # A death each week is not a loop.
+        self._total_deaths += 1
         self.deaths = 1 if now - self._started_at > QUIET_SECONDS else self.deaths + 1
         seconds = min(RESTART_SECONDS * self.deaths, RESTART_LIMIT_SECONDS)
         self.start_at, self._death = now + seconds, death
@@ -96,7 +103,7 @@ class WorkerHandle:
         )  # fmt: skip
         self.status = replace(
             self.status, phase=Phase.STARTING, message=message, lag_seconds=None, rows_per_second=0.0,
-            transactions_per_second=0.0,
+            transactions_per_second=0.0, limiting_part="", metrics=None,
         )  # fmt: skip
 
     def kill(self) -> None:

@@ -6,9 +6,9 @@ but never renamed or removed.
 | command | form | documents |
 |---|---|---|
 | `position show` | one document | `secondaries`: instance, phase, is_paused, failure, primary_failure, lost, saved, |
-| | | saved_at, source_time, primary, distance_bytes, distance_seconds, rows_uncommitted, message, copy |
-| | | (tables, tables_done, rows_copied, rows_estimated, rows_per_second, eta_seconds), tables (table, state, reason, |
-| | | position, rows_copied, rows_estimated, step) |
+| | | saved_at, source_time, primary, distance_bytes, distance_seconds, rows_uncommitted, message, |
+| | | limiting_part, copy (tables, tables_done, rows_copied, rows_estimated, rows_per_second, eta_seconds), |
+| | | tables (table, state, reason, position, rows_copied, rows_estimated, step) |
 | `position reset` | one document | `is_dry_run`, `plans`: instance, kind, before, after, filters_before, |
 | | | filters_after, failure, warnings |
 | `pause`, `resume` | one document | `secondaries`: instance, is_pause_wanted, holder, phase, failure |
@@ -219,6 +219,7 @@ def status_line(status: WorkerStatus) -> Document:
         "reconnects": status.reconnects,
         "quarantined": list(status.quarantined),
         "message": status.message or None,
+        "limiting_part": status.limiting_part or None,
         "transfer": _transfer_progress(status.transfer) if status.transfer else None,
     }
 
@@ -328,6 +329,7 @@ def _position_report(report: PositionReport) -> Document:
         "copy": _copy_status(report.copy) if report.copy else None,
         "rows_uncommitted": report.rows_uncommitted,
         "message": report.message or None,
+        "limiting_part": report.limiting_part.value if report.limiting_part else None,
         "tables": [
             {
                 "table": str(t.table),

@@ -17,6 +17,7 @@ from replica_cli.cli.output import units
 from replica_cli.cli.output.live_block import LiveBlock
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.commands import fill
+from replica_cli.core.limiting import REMEDIES, known_part, limit_text
 from replica_cli.core.printable import printable
 from replica_cli.core.status import ENDED, Phase, TableState
 from replica_cli.core.wording import counted, doing_text, phase_text, short_reason, uncommitted_text
@@ -231,6 +232,9 @@ def _messages(statuses: list[WorkerStatus]) -> list[RenderableType]:
         if status.rows_uncommitted:
             text = printable(f"{status.instance}: {uncommitted_text(status.rows_uncommitted)}")
             lines.append(Text(text, style="dim", no_wrap=True, overflow="ellipsis"))
+        if part := known_part(status.limiting_part):
+            text = printable(f"{status.instance}: {limit_text(part)}: {REMEDIES[part]}")
+            lines.append(Text(text, style="yellow", no_wrap=True, overflow="ellipsis"))
         if status.message:
             text = _plain(
                 fill(f"{status.instance}: {short_reason(status.message, status.instance)}", status.instance)

@@ -10,6 +10,7 @@ from replica_cli.core.reports.failure import Unknown
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from replica_cli.core.limiting import Part
     from replica_cli.core.position import Position
     from replica_cli.core.reports.failure import Failure
     from replica_cli.core.status import CopyStatus, Phase, TableProgress, TableState
@@ -48,6 +49,7 @@ class PositionReport:
         copy: the progress of a first copy or a re-sync that is not finished.
         rows_uncommitted: rows that a live stream has applied of a transaction that is not committed yet.
         message: what a live process waits for, in its own words.
+        limiting_part: the part that limits a live stream whose lag is above its limit, None if none does.
     """
 
     instance: str
@@ -65,6 +67,7 @@ class PositionReport:
     copy: CopyStatus | None = None
     rows_uncommitted: int = 0
     message: str = ""
+    limiting_part: Part | None = None
 
     @property
     def failure(self) -> Failure | None:
