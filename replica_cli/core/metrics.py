@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from replica_cli.core.limiting import Part
+    from replica_cli.core.status import WorkerStatus
 
 # The upper bounds of the buckets of all histograms, in seconds.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -113,3 +114,16 @@ class ProcessFacts:
 
     is_running: bool = True
     deaths: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """What a command knows at the moment about its secondaries.
+
+    Attributes:
+        statuses: the newest status of each.
+        processes: by instance, what is known of its process; empty if one process does everything, as in a transfer.
+    """
+
+    statuses: Sequence[WorkerStatus]
+    processes: Mapping[str, ProcessFacts] = field(default_factory=dict)

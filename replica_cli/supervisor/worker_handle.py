@@ -10,12 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.attempts import QUIET_SECONDS, RESTART_LIMIT_SECONDS, RESTART_SECONDS
-from replica_cli.core.metrics import ProcessFacts
+from replica_cli.core.metrics import Newest, ProcessFacts
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.logs import Tag, log
 from replica_cli.supervisor.spawning import spawn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from multiprocessing.connection import Connection
 
     from replica_cli.core.reports.stream import WorkerReport
@@ -59,7 +60,8 @@ class WorkerHandle:
     @property
     def facts(self) -> ProcessFacts:
         """Return what is known about the process without asking it. From any thread."""
-        return ProcessFacts(is_running=self.pipe is not None, deaths=self._total_deaths)
+        is_running = self.pipe is not None and self.report is None
+        return ProcessFacts(is_running=is_running, deaths=self._total_deaths)
 
     def take(self, settings: Settings) -> None:
         """Let the worker, and each process that is started after it, use other settings."""
@@ -121,6 +123,11 @@ class WorkerHandle:
             # The process closed its pipe and did not end. It must be gone before the next one starts.
             self.kill()
             return self._process.returncode
+
+
+def newest_of(workers: Sequence[WorkerHandle]) -> Newest:
+    """Return the newest status of each worker and what is known of its process. From any thread."""
+    return Newest([w.status for w in workers], {w.config.server.name: w.facts for w in workers})
 
 
 def _ending(code: int | None) -> str:
