@@ -1,4 +1,4 @@
-"""The metrics of a running stream, its worker in a process of its own."""
+"""The metrics of a running stream, its worker in a process of its own; and the file of `replica health`."""
 
 from __future__ import annotations
 
@@ -150,3 +150,26 @@ def test_a_frozen_worker_does_not_freeze_what_is_shown_and_a_dead_one_is_counted
 
     scraped.run(replica, play)
     replica.assert_equal()
+
+
+def test_health_writes_a_file_for_the_node_exporter(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
+    replica.run("transfer")
+    path = replica.folder / "replica.prom"
+    without = replica.run("health", code=2)  # no stream runs
+    ended = replica.run("health", "--textfile", str(path), code=2)
+    assert [line.split(":")[0] for line in ended.stdout.splitlines()] == [
+        line.split(":")[0] for line in without.stdout.splitlines()
+    ]
+    text = path.read_text()
+    assert 'replica_health_status{check="stream-alive",instance="db1",primary="mariadb-primary"} 2.0' in text
+    assert 'replica_health_status{check="primary-connection",instance="",primary="mariadb-primary"} 0.0' in text
+    assert 'replica_health_seconds{check="lag",instance="db1",primary="mariadb-primary"} 0.0' in text
+    assert 'replica_health_timestamp_seconds{primary="mariadb-primary"}' in text
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    replica.run("health", "--quiet", "--textfile", str(path))
+    assert 'check="stream-alive",instance="db1",primary="mariadb-primary"} 0.0' in path.read_text()
+    missing = replica.run("health", "--quiet", "--textfile", str(replica.folder / "no" / "replica.prom"), code=3)
+    assert "cannot be written: No such file or directory" in missing.stderr
+    assert stream.end(signal.SIGTERM).code == 0
