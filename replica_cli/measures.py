@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 Key = TypeVar("Key")
 
-_PARTS = tuple(Part)
-_INDEX = {part: index for index, part in enumerate(_PARTS)}
 _MEMORY_SECONDS = 1.0
 _STATM = Path("/proc/self/statm")
 
@@ -31,40 +29,46 @@ _STATM = Path("/proc/self/statm")
 class PartClock:
     """Knows in which part the thread that applies is, and its seconds in each part. One thread switches."""
 
-    __slots__ = ("_seen", "_state")
+    __slots__ = ("_present", "_seen", "_spent")
 
     def __init__(self) -> None:
-        # Seconds by part, the index of the present part, and since when. It is replaced as a whole, so that other
-        # threads never see half of a change.
-        self._state: tuple[tuple[float, ...], int | None, float] = ((0.0,) * len(_PARTS), None, 0.0)
-        self._seen = dict.fromkeys(_PARTS, 0.0)
+        self._spent = dict.fromkeys(Part, 0.0)
+        # The present part, and since when; None while a switch is made, and while the thread does not stream.
+        self._present: tuple[Part, float] | None = None
+        self._seen = self._spent.copy()
 
-    def enter(self, part: Part | None, *, most_seconds: float | None = None) -> Part | None:
-        """End the present part and begin another one; None: the thread does not stream. Return the part that ends.
-
-        `most_seconds`: of the part that ends, only this time counts for it; the rest counts as building.
-        """
-        now = time.monotonic()
-        seconds, present, since = self._state
+    def enter(self, part: Part | None) -> Part | None:
+        """End the present part and begin another one; None: the thread does not stream. Return the part that ends."""
+        # It is called a few times for each batch, so it does no more than it must.
+        now, present, self._present = time.monotonic(), self._present, None
+        ended = None
         if present is not None:
-            spent = list(seconds)
-            elapsed = now - since
-            own = elapsed if most_seconds is None else min(elapsed, most_seconds)
-            spent[present] += own
-            spent[_INDEX[Part.BUILDING]] += elapsed - own
-            seconds = tuple(spent)
-        self._state = (seconds, None if part is None else _INDEX[part], now)
-        return None if present is None else _PARTS[present]
+            ended, since = present
+            self._spent[ended] += now - since
+        if part is not None:
+            self._present = (part, now)
+        return ended
+
+    def begin_work(self, waited_seconds: float) -> None:
+        """End a wait and begin to build. Only so much of the wait was one; during the rest this process was busy."""
+        now, present, self._present = time.monotonic(), self._present, None
+        if present is not None:
+            part, since = present
+            waited = min(now - since, waited_seconds)
+            self._spent[part] += waited
+            self._spent[Part.BUILDING] += now - since - waited
+        self._present = (Part.BUILDING, now)
 
     @property
     def seconds(self) -> Mapping[Part, float]:
         """Return the seconds by part, those of the present part until now included. They never become less."""
-        now = time.monotonic()
-        seconds, present, since = self._state
-        spent = dict(zip(_PARTS, seconds, strict=True))
+        # First the sums: if the thread switches in between, the time of the part that ends is missed for this once. In
+        # the other order it would be counted twice.
+        spent, present = self._spent.copy(), self._present
         if present is not None:
-            spent[_PARTS[present]] += max(0.0, now - since)
-        # The part may have changed between the two readings. A counter that becomes less looks like a new process.
+            part, since = present
+            spent[part] += max(0.0, time.monotonic() - since)
+        # A counter that becomes less looks like a new process.
         self._seen = {part: max(value, self._seen[part]) for part, value in spent.items()}
         return self._seen
 

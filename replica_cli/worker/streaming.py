@@ -327,7 +327,7 @@ class Streaming:
         try:
             return self._reader.take(seconds)
         finally:
-            parts.enter(Part.BUILDING, most_seconds=self._reader.waited_seconds - waited_before)
+            parts.begin_work(self._reader.waited_seconds - waited_before)
 
     @property
     def _is_waiting(self) -> bool:

@@ -61,11 +61,11 @@ def test_a_wait_during_which_the_reader_was_busy_is_work(clock: Clock) -> None:
     parts = PartClock()
     parts.enter(Part.LINK)
     clock.pass_by(10)
-    parts.enter(Part.BUILDING, most_seconds=3.0)
+    parts.begin_work(3.0)
     assert known(parts) == {Part.LINK: 3.0, Part.BUILDING: 7.0}
     parts.enter(Part.LINK)
     clock.pass_by(2)
-    parts.enter(Part.BUILDING, most_seconds=3.0)
+    parts.begin_work(3.0)
     assert known(parts) == {Part.LINK: 5.0, Part.BUILDING: 7.0}
 
 
