@@ -12,13 +12,13 @@ import threading
 import time
 from bisect import bisect_left
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from replica_cli.core.limiting import Part
 from replica_cli.core.metrics import BOUNDS, Histogram, StreamMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 Key = TypeVar("Key")
 
@@ -73,6 +73,18 @@ class PartClock:
         return self._seen
 
 
+class WatchedReader(Protocol):
+    """A reader of the binary log; any thread may ask it."""
+
+    @property
+    def queue_bytes(self) -> int:
+        """Return how many bytes of transactions are read and not taken."""
+
+    @property
+    def changed_at(self) -> float | None:
+        """Return the monotonic time at which a change of rows was last read, None before the first."""
+
+
 class HistogramCounter:
     """Counts times by bucket. One thread adds."""
 
@@ -101,16 +113,12 @@ class StreamMeasures:
 
     Attributes:
         parts: where the time of the thread that applies goes.
-        queue_bytes: returns how many bytes the reader holds; called by the thread that makes a snapshot.
-        changed_at: returns when a change of rows was last read; called in the same way.
         writer_token: the fencing token, None before the stream begins.
         tables: tables that have a record, by state.
     """
 
     def __init__(self) -> None:
         self.parts = PartClock()
-        self.queue_bytes: Callable[[], int] = int
-        self.changed_at: Callable[[], float | None] = _unknown
         self.writer_token: int | None = None
         self.tables: Mapping[str, int] = {}
         self._commit, self._apply = HistogramCounter(), HistogramCounter()
@@ -120,9 +128,17 @@ class StreamMeasures:
         self._retries: dict[str, int] = {}
         self._errors: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
+        self._reader: WatchedReader | None = None
+        self._changed_at: float | None = None
         self._distance: int | None = None
         self._retention: tuple[float | None, float] = (None, 0.0)
         self._memory: tuple[int | None, float] = (None, float("-inf"))
+
+    def watch(self, reader: WatchedReader | None) -> None:
+        """Take what a reader holds and has read into each snapshot, until another one or None replaces it."""
+        if self._reader is not None:
+            self._changed_at = self._reader.changed_at or self._changed_at
+        self._reader = reader
 
     def note_batch(self, transactions: int, rows: int, limit: int, *, begun_at: float, commit_at: float) -> None:
         """Count a batch whose COMMIT is acknowledged.
@@ -177,6 +193,8 @@ class StreamMeasures:
     ) -> StreamMetrics:
         """Return all of it at this moment, with the lag that the caller knows. From any thread."""
         retention, retention_known_at = self._retention
+        reader = self._reader
+        changed_at = None if reader is None else reader.changed_at
         return StreamMetrics(
             known_at=time.monotonic(),
             rows=self._rows.copy(),
@@ -184,7 +202,7 @@ class StreamMeasures:
             commit_seconds=self._commit.snapshot,
             apply_seconds=self._apply.snapshot,
             part_seconds=self.parts.seconds,
-            queue_bytes=self.queue_bytes(),
+            queue_bytes=0 if reader is None else reader.queue_bytes,
             batch_transactions=self._batch_transactions,
             batch_rows=self._batch_rows,
             batch_limit=self._batch_limit,
@@ -195,7 +213,7 @@ class StreamMeasures:
             lag_grows=lag_grows,
             lag_known_at=lag_known_at,
             heard_at=heard_at,
-            changed_at=self.changed_at(),
+            changed_at=changed_at or self._changed_at,
             distance_bytes=self._distance,
             retention_seconds=retention,
             retention_known_at=retention_known_at,
@@ -216,10 +234,6 @@ def resident_bytes() -> int | None:
     """Return the resident memory of this process, None if the system does not report it."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return None
-
-
-def _unknown() -> float | None:
     return None
 
 

@@ -260,8 +260,7 @@ class Streaming:
         )  # fmt: skip
         try:
             self._reader.start()
-            self._measures.queue_bytes = lambda: self._reader.queue_bytes
-            self._measures.changed_at = lambda: self._reader.changed_at
+            self._measures.watch(self._reader)
             self._measures.parts.enter(Part.BUILDING)
             if self._resync is not None:
                 self._resync.start()
@@ -280,6 +279,7 @@ class Streaming:
             self._applier.save_position()
         finally:
             self._measures.parts.enter(None)
+            self._measures.watch(None)  # the reader and its queue must not stay in memory
             self._stop_helpers()
             self._reader.stop()
             self._row_log.flush(self._applier.position)

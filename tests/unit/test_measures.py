@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -147,13 +147,24 @@ def test_the_memory_is_that_of_this_process_and_read_at_most_once_a_second(
     assert snapshot(measures).memory_bytes == 20
 
 
+class Reader(NamedTuple):
+    queue_bytes: int
+    changed_at: float | None
+
+
+def test_what_a_reader_holds_is_forgotten_with_it_and_what_it_has_read_is_not() -> None:
+    measures = StreamMeasures()
+    seen = []
+    for reader in (None, Reader(4096, 12.5), None, Reader(10, None), Reader(0, 20.0), None):
+        measures.watch(reader)
+        seen.append((snapshot(measures).queue_bytes, snapshot(measures).changed_at))
+    assert seen == [(0, None), (4096, 12.5), (0, 12.5), (10, 12.5), (0, 20.0), (0, 20.0)]
+
+
 def test_a_snapshot_has_what_others_measure() -> None:
     measures = StreamMeasures()
-    measures.queue_bytes = lambda: 4096
-    measures.changed_at = lambda: 12.5
     measures.writer_token = 9
     measures.tables = {"quarantined": 1}
     metrics = snapshot(measures)
-    assert (metrics.queue_bytes, metrics.changed_at, metrics.writer_token) == (4096, 12.5, 9)
-    assert metrics.tables == {"quarantined": 1}
+    assert (metrics.writer_token, metrics.tables) == (9, {"quarantined": 1})
     assert (metrics.lag_seconds, metrics.lag_grows, metrics.lag_known_at, metrics.heard_at) == (1.5, True, 990.0, 995.0)
