@@ -47,8 +47,8 @@ REMEDIES: Mapping[Part, str] = {
     "(log_bin_compress, binlog_transaction_compression)",
     Part.BUILDING: "a faster processor helps, and so do equal definitions with REPLICA_ENGINE=auto, because row images "
     "need no SQL text; a table that is not needed can be left out by the filters",
-    Part.SECONDARY: "look for locks and slow disks in SHOW PROCESSLIST; a larger innodb_buffer_pool_size, fewer "
-    "indexes, or innodb_flush_log_at_trx_commit=2 make its work less",
+    Part.SECONDARY: "look for locks (SHOW PROCESSLIST), slow disks and a slow link to it; a larger "
+    "innodb_buffer_pool_size, fewer indexes, or innodb_flush_log_at_trx_commit=2 make its work less",
     Part.COMMIT: "a larger REPLICA_BATCH_AGE makes fewer commits; sync_binlog=0 or innodb_flush_log_at_trx_commit=2 on "
     "the secondary make each of them faster, and so does a faster disk",
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.beats import FRESH_SECONDS
 from replica_cli.core.commands import former_name_advice
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced
+from replica_cli.core.limiting import REMEDIES, limit_text
 from replica_cli.core.position import file_number
 from replica_cli.core.quarantine_texts import is_copy_refused, quarantine_advice
 from replica_cli.core.reports.health import HealthCheck, HealthLevel, worst
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from replica_cli.core.errors import ReplicaError
+    from replica_cli.core.limiting import Part
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName
     from replica_cli.health.distance import Distance
@@ -91,11 +93,19 @@ def check_filters(state: InstanceState, selection: Selection, instance: str) -> 
     return HealthCheck("filters", CRITICAL, message, hint, instance=instance)
 
 
-def check_lag(distance: Distance, max_lag_seconds: float, instance: str, *, is_first_copy: bool = False) -> HealthCheck:
+def check_lag(
+    distance: Distance,
+    max_lag_seconds: float,
+    instance: str,
+    *,
+    is_first_copy: bool = False,
+    limiting_part: Part | None = None,
+) -> HealthCheck:
     """Check the age of the oldest change that is not applied.
 
     A lag of more than `max_lag_seconds` is a warning, of more than `CRITICAL_LAG_FACTOR` times as much critical. No lag
-    is known while `is_first_copy` says that the first copy is not finished.
+    is known while `is_first_copy` says that the first copy is not finished. `limiting_part` is what limits a running
+    stream, by its own report.
     """
     if is_first_copy:
         return HealthCheck("lag", WARNING, "unknown until the copy is done", instance=instance)
@@ -105,8 +115,10 @@ def check_lag(distance: Distance, max_lag_seconds: float, instance: str, *, is_f
     level = OK
     if distance.seconds > max_lag_seconds:
         level = CRITICAL if distance.seconds > CRITICAL_LAG_FACTOR * max_lag_seconds else WARNING
-    message = "caught up" if distance.is_reached else f"{duration(distance.seconds)}{bytes_text}"
-    return HealthCheck("lag", level, message, value=round(distance.seconds, 3), unit="s", instance=instance)
+    message, hint = "caught up" if distance.is_reached else f"{duration(distance.seconds)}{bytes_text}", ""
+    if level is not OK and limiting_part is not None:
+        message, hint = f"{message}, {limit_text(limiting_part)}", REMEDIES[limiting_part]
+    return HealthCheck("lag", level, message, hint, round(distance.seconds, 3), "s", instance)
 
 
 def check_alive(state: InstanceState, instance: str) -> HealthCheck:

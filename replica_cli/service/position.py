@@ -76,7 +76,7 @@ def _report(instance: str, view: InstanceView) -> PositionReport:
         copy=state.copy,
         rows_uncommitted=state.rows_uncommitted,
         message=beat.message if beat is not None and state.is_alive else "",
-        limiting_part=beat.limiting_part if beat is not None and state.is_alive else None,
+        limiting_part=state.limiting_part,
     )
 
 

@@ -63,6 +63,9 @@ def test_a_slow_link_to_the_primary_is_named(impatient: Replica, proxy: Callable
     assert position["limiting_part"] == "link"
     assert "limit    the link to the primary: " in impatient.run("position", "show").stdout
     assert "limited by the link to the primary: run replica nearer" in stream.stderr
+    (lag,) = [c for c in impatient.start("health", "--json").end().document["checks"] if c["name"] == "lag"]
+    assert "limited by the link to the primary" in lag["message"]
+    assert lag["hint"].startswith("run replica nearer to the primary")
     link.throttle(0)
     end_equal(impatient, stream, "link")
 
