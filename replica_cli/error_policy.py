@@ -196,6 +196,41 @@ def tables_of(error: ReplicaError) -> tuple[TableName | None, ...]:
     return (error.table if isinstance(error, ApplyRefused) else None,)
 
 
+def class_of(action: Action) -> str:
+    """Return in one stable word what is done about an error, for metrics.
+
+    `retryable`: another attempt is made. `connection`: the worker connects again. `table`: tables are copied again or
+    quarantined. `fatal`: the stream ends.
+    """
+    match action:
+        case Reconnect():
+            return "connection"
+        case CopyAgain() | Quarantine():
+            return "table"
+        case Stop():
+            return "fatal"
+    return "retryable"
+
+
+def retry_reason(action: Action) -> str | None:
+    """Return in one stable word why another attempt is made, for metrics; None if none is made at the same change.
+
+    `lock`: another connection holds a lock. `table`: a change of a table failed. `diagnosis`: the row that fails is
+    looked for. `state`: the server works and refuses changes, for example with a full disk. `connection`: a connection
+    was lost. `again`: something else has changed, such as the connection that holds the writer's lock.
+    """
+    match action:
+        case WaitForLock():
+            return "lock"
+        case RetryTable():
+            return "table"
+        case Reconnect():
+            return "state" if action.clears else "connection"
+        case Repeat():
+            return "diagnosis" if action.diagnoses else "again"
+    return None
+
+
 _REPEATS: Mapping[type[ReplicaError], Repeat] = {
     # The lock is requested again. If another process has it, that request fails with another error.
     LockLost: Repeat(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -61,20 +62,27 @@ class Batch:
         commit_point: the position that its commit reaches; None until it is sent.
         is_saved: whether it writes its position, and so needs a COMMIT.
         begun_at: when its first statement was sent, a time of the monotonic clock.
+        opened_at: the same for the first piece of a large transaction, None for another batch.
+        commit_at: when its COMMIT was sent, a time of the monotonic clock.
         failure: why it failed, else None.
 
     """
 
-    __slots__ = ("_commit_point", "begun_at", "failure", "is_saved", "state", "stats", "transactions")
+    __slots__ = (
+        "_commit_point", "begun_at", "commit_at", "failure", "is_saved", "opened_at", "state", "stats", "transactions",
+    )  # fmt: skip
 
-    def __init__(self, transactions: Sequence[Transaction], stats: BatchStats | None = None) -> None:
+    def __init__(
+        self, transactions: Sequence[Transaction], stats: BatchStats | None = None, *, opened_at: float | None = None
+    ) -> None:
         if stats is None:
             # A transaction without a size is none of the primary's: it only moves the position.
             stats = BatchStats(transactions=sum(1 for t in transactions if t.size))
         self.transactions = transactions
         self.stats = stats
         self.is_saved = False
-        self.begun_at = 0.0
+        self.begun_at = self.commit_at = 0.0
+        self.opened_at = opened_at
         self.failure: ReplicaError | None = None
         self.state = BatchState.BUILT
         self._commit_point: CommitPoint | None = None
@@ -100,6 +108,7 @@ class Batch:
         if not self.is_saved:
             raise ValueError("a batch that saves no position has nothing to commit")
         self._go_to(BatchState.COMMITTING)
+        self.commit_at = time.monotonic()
 
     def mark_committed(self) -> None:
         """Note that COMMIT is acknowledged; or, if no position is saved, that all results were right.

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from replica_cli.checkpoint.stores import CommitPosition
     from replica_cli.core.events import Transaction
     from replica_cli.core.position import Position
+    from replica_cli.measures import StreamMeasures
     from replica_cli.mysql.session import Session
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class CommitPipeline:
         intent: OpenIntent,
         ended_windows: EndedWindows,
         read_ahead: Callable[[Sequence[Transaction]], None],
+        measures: StreamMeasures,
     ) -> None:
         """Prepare the pipeline; nothing is sent.
 
@@ -101,6 +103,7 @@ class CommitPipeline:
             intent: the intent of the last DDL statement.
             ended_windows: deletes the records of replay windows that end.
             read_ahead: called with the transactions of each batch before they are sent.
+            measures: counts the batches.
 
         """
         self._session = session
@@ -114,6 +117,7 @@ class CommitPipeline:
         self._intent = intent
         self._ended_windows = ended_windows
         self._read_ahead = read_ahead
+        self._measures = measures
         self._in_flight: Batch | None = None
         self.on_progress: Callable[[], None] = lambda: None
 
@@ -280,8 +284,19 @@ class CommitPipeline:
         self._tracker.mark_committed(batch.commit_point)
         if batch.is_saved:
             self._batch_size.note_committed(len(batch.transactions), batch.begun_at)
+            self._measure(batch)
             self._ended_windows.forget(batch.commit_point.position)
         self.on_progress()
+
+    def _measure(self, batch: Batch) -> None:
+        if batch.stats.transactions:  # not if only a position was saved
+            self._measures.note_batch(
+                batch.stats.transactions,
+                sum(batch.stats.rows.values()),
+                self._batch_size.transactions,
+                begun_at=batch.begun_at if batch.opened_at is None else batch.opened_at,
+                commit_at=batch.commit_at,
+            )
 
     def _log_differing(self, batch: Batch) -> None:
         for name, count in self._writer.take_differing().items():

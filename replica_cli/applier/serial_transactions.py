@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
@@ -10,6 +11,7 @@ from replica_cli.applier.commit_tracker import BatchStats
 from replica_cli.applier.failures import bugs_as_panic, with_position
 from replica_cli.core.errors import ApplyRefused, NeedsDiagnosis, TableChangedInWindow
 from replica_cli.core.events import RowEvent, Statement, XaPhase
+from replica_cli.core.limiting import Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from replica_cli.applier.transaction_router import Route
     from replica_cli.applier.writer import Writer
     from replica_cli.core.events import Transaction, XaStep
+    from replica_cli.measures import PartClock
 
 
 class SerialTransactions:
@@ -38,15 +41,19 @@ class SerialTransactions:
         steps: StepBuilder,
         statements: StatementApplier,
         prepared: PreparedTransactions,
+        *,
+        parts: PartClock,
     ) -> None:
         self._pipeline = pipeline
         self._writer = writer
         self._steps = steps
         self._statements = statements
         self._prepared = prepared
+        self._parts = parts
         # The counts of the transaction whose pieces are applied and not committed; None if there is none.
         self._open: BatchStats | None = None
         self._open_time = 0
+        self._opened_at = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -87,6 +94,7 @@ class SerialTransactions:
     def _apply(self, transaction: Transaction) -> None:
         if transaction.is_start or self._open is None:
             self._open = BatchStats(transactions=1)
+            self._opened_at = time.monotonic()
         self._open_time = transaction.timestamp
         if transaction.is_rolled_back:
             # First roll back the rows of the pieces before it. Its statements must run outside of a transaction.
@@ -97,7 +105,7 @@ class SerialTransactions:
         elif not transaction.is_rolled_back:
             self._apply_xa(transaction, transaction.xa, self._open)
         if transaction.is_end:
-            batch, self._open = Batch([transaction], self._open), None
+            batch, self._open = Batch([transaction], self._open, opened_at=self._opened_at), None
             self._commit(batch)
         else:
             self._pipeline.on_progress()
@@ -115,9 +123,14 @@ class SerialTransactions:
     ) -> None:
         for is_statement, group in groupby(changes, lambda c: isinstance(c, Statement)):
             if is_statement:
-                for statement in group:
-                    with bugs_as_panic(transaction):
-                        self._statements.apply(cast("Statement", statement), transaction, stats)
+                # The secondary works on a statement alone, and longer than this process.
+                before = self._parts.enter(Part.SECONDARY)
+                try:
+                    for statement in group:
+                        with bugs_as_panic(transaction):
+                            self._statements.apply(cast("Statement", statement), transaction, stats)
+                finally:
+                    self._parts.enter(before)
             else:
                 events = [(transaction, cast("RowEvent", event)) for event in group]
                 self._writer.write(self._steps.steps_by_mode(events, stats))

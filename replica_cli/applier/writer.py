@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.failures import missing_rows, refusal
 from replica_cli.core.errors import ApplyRefused, ReplicaError
+from replica_cli.core.limiting import Part
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.sqlbuilder.sql_modes import LENIENT_MODE, SQL_MODE
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from replica_cli.applier.engines.steps import ApplyStep
     from replica_cli.core.table import TableName
+    from replica_cli.measures import PartClock
     from replica_cli.mysql.session import Row, Session
 
 _PACKET_STATEMENTS = 200
@@ -64,8 +66,9 @@ class Writer:
     would be committed, with a position after the batch of the failed COMMIT.
     """
 
-    def __init__(self, session: Session, *, max_packet: int) -> None:
+    def __init__(self, session: Session, *, max_packet: int, parts: PartClock) -> None:
         self._session = session
+        self._parts = parts
         # Leave room for the bytes of the protocol and for the statements that the writer adds.
         self._max_packet = max_packet - 1024
         self._packet: list[_Entry] = []
@@ -114,10 +117,13 @@ class Writer:
         """Return the rows of a query; it sees all changes that were added before it."""
         self._is_begun = True
         self.flush()
+        before = self._parts.enter(Part.SECONDARY)
         try:
             return self._session.rows(step.statement.decode())
         except ServerError as error:
             raise refusal(error, step) from error
+        finally:
+            self._parts.enter(before)
 
     def add(self, statement: bytes) -> None:
         """Add a statement whose result is not checked."""
@@ -232,14 +238,23 @@ class Writer:
         if self._is_preparing:
             self._is_preparing = False
             self._receive_all()
-        self._session.send([statement for statement, _ in packet])
-        self._sent.append(_Packet(packet))
-        while len(self._sent) > _PACKETS_AHEAD:
-            self._receive()
+        statements = [statement for statement, _ in packet]
+        before = self._parts.enter(Part.SECONDARY)
+        try:
+            self._session.send(statements)
+            self._sent.append(_Packet(packet))
+            while len(self._sent) > _PACKETS_AHEAD:
+                self._receive()
+        finally:
+            self._parts.enter(before)
 
     def _receive_all(self) -> None:
-        while self._sent or self._failure is not None:
-            self._receive()
+        before = self._parts.enter(Part.SECONDARY)
+        try:
+            while self._sent or self._failure is not None:
+                self._receive()
+        finally:
+            self._parts.enter(before)
 
     def _receive(self) -> None:
         """Read and check one result, or raise the error that `_is_done` has read."""
@@ -249,7 +264,14 @@ class Writer:
         packet = self._sent[0]
         step = packet.entries[packet.answered][1]
         try:
-            self._count = self._session.receive(is_first=not packet.answered)
+            if packet.committed is None:
+                self._count = self._session.receive(is_first=not packet.answered)
+            else:
+                before = self._parts.enter(Part.COMMIT)
+                try:
+                    self._count = self._session.receive(is_first=True)
+                finally:
+                    self._parts.enter(before)
         except ServerError as error:
             self._sent.popleft()
             self._note_error(packet, error)

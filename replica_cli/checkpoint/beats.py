@@ -8,12 +8,14 @@ import socket
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from replica_cli.core.limiting import known_part
 from replica_cli.core.status import CopiedTable, CopyProgress, CopyStatus, CopyStep, Phase, TableProgress, TableState
 from replica_cli.sqlbuilder.identifiers import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from replica_cli.core.limiting import Part
     from replica_cli.core.status import WorkerStatus
     from replica_cli.mysql.session import Session
 
@@ -57,6 +59,11 @@ class Beat:
     def message(self) -> str:
         """Return what the process reports that it waits for or tries again, "" if nothing."""
         return str(self.snapshot.get("message") or "")
+
+    @property
+    def limiting_part(self) -> Part | None:
+        """Return the part that limits the stream, None if none does or the process does not report it."""
+        return known_part(self.snapshot.get("limiting_part"))
 
     @property
     def rows_uncommitted(self) -> int:
@@ -117,7 +124,9 @@ class BeatStore:
         it is: the heartbeat does not write it.
         """
         transfer = _transfer_data(status.transfer) if status.transfer is not None else None
-        snapshot = {**asdict(replace(status, transfer=None)), "transfer": transfer, "connections": list(connections)}
+        small = asdict(replace(status, transfer=None, metrics=None))
+        del small["metrics"]  # they change all the time, and are read on this machine alone
+        snapshot = {**small, "transfer": transfer, "connections": list(connections)}
         progress = _progress(status)
         if is_new := progress != self._last_progress:
             self._most_uncommitted = 0

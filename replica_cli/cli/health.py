@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003 - the decorator reads the annotations at run time
 from typing import Annotated
 
 import typer
@@ -22,6 +23,7 @@ HELP = help_text(
     "quarantined tables and retention. One line per check; with `--quiet` only what is wrong.",
     examples=(
         ("All checks, lag above five minutes is a warning", "replica health --max-lag 5m"),
+        ("For the node exporter", "replica health --textfile /var/lib/prometheus/node-exporter/replica.prom"),
         ("From cron: mail only when something is wrong", "replica health --quiet --env-file /etc/replica.env"),
     ),
     meanings={
@@ -45,6 +47,12 @@ def _checked_duration(text: str | None) -> str | None:
     return text
 
 
+def _checked_textfile(path: Path | None) -> Path | None:
+    if path is not None and path.suffix != ".prom":
+        raise typer.BadParameter(f"{path}: the collector reads only names that end with .prom")
+    return path
+
+
 @with_shared_options(failure_code=HealthLevel.UNKNOWN)
 def health(
     invocation: Invocation,
@@ -56,6 +64,16 @@ def health(
             metavar="DURATION",
             help="[[REPLICA_MAX_LAG]]",
             callback=_checked_duration,
+            rich_help_panel="Behaviour",
+        ),
+    ] = None,
+    textfile: Annotated[
+        Path | None,
+        typer.Option(
+            "--textfile",
+            metavar="FILE",
+            help="Also write the result as metrics for the node exporter's textfile collector: a name with .prom",
+            callback=_checked_textfile,
             rich_help_panel="Behaviour",
         ),
     ] = None,
@@ -74,6 +92,10 @@ def health(
         text = health_text(report, invocation.paint(), only_wrong=invocation.verbosity < 0)
         if text:
             answer(text)
+    if textfile is not None:
+        from replica_cli.api.textfile import write_textfile  # noqa: PLC0415 - prometheus_client takes a while to load
+
+        write_textfile(textfile, report, primary=run.settings.primary.name)
     raise typer.Exit(report.level)
 
 

@@ -219,7 +219,12 @@ class NetworkGroup(Group):
 class HealthGroup(Group):
     """What counts as healthy."""
 
-    max_lag: Seconds = setting("60s", "REPLICA_MAX_LAG", "lag above which `replica health` warns", reloads=True)
+    max_lag: Seconds = setting(
+        "60s",
+        "REPLICA_MAX_LAG",
+        "lag above which `replica health` warns, and a stream tells what limits it",
+        reloads=True,
+    )
     accepted_drift: Annotated[tuple[AcceptedDrift, ...], Texts(drift_patterns)] = setting(
         None,
         "REPLICA_ACCEPTED_DRIFT",

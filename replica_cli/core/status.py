@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from replica_cli.core.metrics import StreamMetrics
     from replica_cli.core.position import Position
 
 
@@ -223,7 +224,6 @@ class WorkerStatus:
     reconnects: int = 0
     message: str = ""
     transfer: CopyProgress | None = None
-    counters: dict[str, int] = field(default_factory=dict)
     # The number of worker processes that died one after another before this one, and how the last one ended.
     deaths: int = 0
     death: str = ""
@@ -231,3 +231,7 @@ class WorkerStatus:
     findings: tuple[tuple[str, str, str], ...] = ()
     # Tables that were copied in the last minute.
     copied: tuple[CopiedTable, ...] = ()
+    # The part that limits a stream whose lag is above its limit (`core.limiting.Part`), empty if none does.
+    limiting_part: str = ""
+    # What the worker has counted. Only for readers on this machine: the heartbeat leaves it out.
+    metrics: StreamMetrics | None = None

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 from replica_cli.checkpoint.beats import FRESH_SECONDS
 from replica_cli.core.commands import former_name_advice
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryReplaced
+from replica_cli.core.limiting import REMEDIES, limit_text
 from replica_cli.core.position import file_number
 from replica_cli.core.quarantine_texts import is_copy_refused, quarantine_advice
 from replica_cli.core.reports.health import HealthCheck, HealthLevel, worst
 from replica_cli.core.status import ENDED, Phase, TableState
 from replica_cli.core.wording import copy_text, counted, duration, holder_text, short_reason, size
+from replica_cli.health.retention import is_active_file, retention_seconds
 from replica_cli.mysql.preflight.server_checks import expiry_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from replica_cli.core.errors import ReplicaError
+    from replica_cli.core.limiting import Part
     from replica_cli.core.selection import Selection
     from replica_cli.core.table import TableName
     from replica_cli.health.distance import Distance
@@ -90,11 +93,19 @@ def check_filters(state: InstanceState, selection: Selection, instance: str) -> 
     return HealthCheck("filters", CRITICAL, message, hint, instance=instance)
 
 
-def check_lag(distance: Distance, max_lag_seconds: float, instance: str, *, is_first_copy: bool = False) -> HealthCheck:
+def check_lag(
+    distance: Distance,
+    max_lag_seconds: float,
+    instance: str,
+    *,
+    is_first_copy: bool = False,
+    limiting_part: Part | None = None,
+) -> HealthCheck:
     """Check the age of the oldest change that is not applied.
 
     A lag of more than `max_lag_seconds` is a warning, of more than `CRITICAL_LAG_FACTOR` times as much critical. No lag
-    is known while `is_first_copy` says that the first copy is not finished.
+    is known while `is_first_copy` says that the first copy is not finished. `limiting_part` is what limits a running
+    stream, by its own report.
     """
     if is_first_copy:
         return HealthCheck("lag", WARNING, "unknown until the copy is done", instance=instance)
@@ -104,8 +115,10 @@ def check_lag(distance: Distance, max_lag_seconds: float, instance: str, *, is_f
     level = OK
     if distance.seconds > max_lag_seconds:
         level = CRITICAL if distance.seconds > CRITICAL_LAG_FACTOR * max_lag_seconds else WARNING
-    message = "caught up" if distance.is_reached else f"{duration(distance.seconds)}{bytes_text}"
-    return HealthCheck("lag", level, message, value=round(distance.seconds, 3), unit="s", instance=instance)
+    message, hint = "caught up" if distance.is_reached else f"{duration(distance.seconds)}{bytes_text}", ""
+    if level is not OK and limiting_part is not None:
+        message, hint = f"{message}, {limit_text(limiting_part)}", REMEDIES[limiting_part]
+    return HealthCheck("lag", level, message, hint, round(distance.seconds, 3), "s", instance)
 
 
 def check_alive(state: InstanceState, instance: str) -> HealthCheck:
@@ -203,29 +216,23 @@ def check_transfer(state: InstanceState, instance: str) -> HealthCheck:
 
 
 def check_retention(primary: PrimaryView, state: InstanceState, instance: str) -> HealthCheck | None:
-    """Check how long the primary will keep the binary log file that the saved position needs.
-
-    The primary purges a file when its last write is older than the limit. The file was written after the last
-    transaction that we applied. So at least the limit minus the age of that transaction is left, by the primary's
-    clock.
+    """Check how long the primary will keep the binary log file that the saved position needs (`retention_seconds`).
 
     Return None if no position is saved, or if the primary's position is not known.
     """
     if state.saved is None or primary.facts is None or primary.position is None:
         return None
     saved = state.saved.position
-    limit = expiry_seconds(primary.facts)
-    if saved.file == primary.position.file:
-        message = f"{saved.file} is the active file, which is not purged"
-        return HealthCheck("retention-left", OK, message, instance=instance)
+    limit, left = expiry_seconds(primary.facts), retention_seconds(primary, state)
+    if is_active_file(primary, state):
+        message, unit = f"{saved.file} is the active file, which is not purged", "" if left is None else "s"
+        return HealthCheck("retention-left", OK, message, value=left, unit=unit, instance=instance)
     if by_size := _size_left(primary, saved.file, instance):
         return by_size
     if limit is None:
         return HealthCheck("retention-left", OK, "binlog files are not purged by age", instance=instance)
-    age = primary.now - state.saved.source_time if state.saved.source_time else state.saved_age_seconds
-    if age is None:
+    if left is None:
         return HealthCheck("retention-left", UNKNOWN, "the position's age cannot be read", instance=instance)
-    left = limit - age
     level = OK
     if left < max(SHORT_RETENTION_SECONDS, SHORT_RETENTION_SHARE * limit):
         level = CRITICAL if left < SHORT_RETENTION_SECONDS / 2 else WARNING
@@ -233,8 +240,8 @@ def check_retention(primary: PrimaryView, state: InstanceState, instance: str) -
         "binlog_expire_logs_seconds" if "binlog_expire_logs_seconds" in primary.facts.variables else "expire_logs_days"
     )
     hint = f"SET GLOBAL {name} = 0;  -- on the primary, until it has caught up" if level else ""
-    message = f"{saved.file or saved} may be purged in {duration(max(left, 0))} (kept for {duration(limit)})"
-    return HealthCheck("retention-left", level, message, hint, round(max(left, 0.0), 3), "s", instance)
+    message = f"{saved.file or saved} may be purged in {duration(left)} (kept for {duration(limit)})"
+    return HealthCheck("retention-left", level, message, hint, round(left, 3), "s", instance)
 
 
 def _size_left(primary: PrimaryView, file: str, instance: str) -> HealthCheck | None:

@@ -18,6 +18,7 @@ from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 
 if TYPE_CHECKING:
     from replica_cli.checkpoint.table_records import TableRecord
+    from replica_cli.core.limiting import Part
     from replica_cli.core.status import CopyStatus, TableProgress
     from replica_cli.mysql.session import Session
 
@@ -80,6 +81,11 @@ class InstanceState:
     def rows_uncommitted(self) -> int:
         """Return the number of rows that a running process has applied of a transaction that is not committed yet."""
         return self.beat.rows_uncommitted if self.beat is not None and self.is_alive else 0
+
+    @property
+    def limiting_part(self) -> Part | None:
+        """Return what limits a running stream whose lag is above its own limit, None if nothing does."""
+        return self.beat.limiting_part if self.beat is not None and self.is_alive else None
 
     @property
     def is_first_copy(self) -> bool:

@@ -86,13 +86,14 @@ def set_level(level: str) -> None:
             each.setLevel(number)
 
 
-def dropped_records() -> int:
-    """Return how many records this process could not send to Graylog; the number never falls. From any thread.
+def dropped_records() -> int | None:
+    """Return how many records this process could not send to Graylog; None if Graylog was never used. From any thread.
 
-    A worker process sends none itself: its records are counted in the supervisor.
+    The number never falls. A worker process sends none itself: its records are counted in the supervisor.
     """
     with _lock:
-        return _dropped_before + sum(_dropped_by(each) for each in _installed)
+        is_used = _dropped_before or any(hasattr(each, "dropped") for each in _installed)
+        return _dropped_before + sum(map(_dropped_by, _installed)) if is_used else None
 
 
 def _dropped_by(handler: logging.Handler) -> int:

@@ -7,6 +7,7 @@ Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_pa
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import CorruptEvent
@@ -33,6 +34,8 @@ class Framer:
     Attributes:
         last_size: the number of bytes that the last `read` first got from the stream.
         is_inside: True if an event has begun to arrive and is not complete, and while `read` is at work.
+        waited_seconds: how long all reads together have waited for bytes, without the present wait.
+        waits_since: when the present wait began, a monotonic time; None if there is none.
     """
 
     def __init__(self, stream: DumpStream, server_name: str) -> None:
@@ -42,6 +45,8 @@ class Framer:
         self._parts: list[bytes] = []
         self.last_size = 0
         self.is_inside = False
+        self.waited_seconds = 0.0
+        self.waits_since: float | None = None
 
     def read(self) -> Iterator[bytes]:
         """Wait for bytes and yield the events that are complete with them, in order.
@@ -50,7 +55,7 @@ class Framer:
             ServerError: the primary ends the dump (DumpEnded), sends an error, or closes the connection.
             CorruptEvent: an event is longer than its header announces.
         """
-        data = _received(self._stream, self._server_name)
+        data = self._receive()
         self.last_size = len(data)
         self.is_inside = True
         rest = self._rest
@@ -63,10 +68,19 @@ class Framer:
                 data = self._read_on(data, missing)
         yield from self._cut(data)
 
+    def _receive(self, where: str = "") -> bytes:
+        began_at = self.waits_since = time.monotonic()
+        try:
+            return _received(self._stream, self._server_name, where=where)
+        finally:
+            # In this order, another thread counts a wait twice for a moment rather than not at all.
+            self.waited_seconds += time.monotonic() - began_at
+            self.waits_since = None
+
     def _read_on(self, data: bytes, missing: int) -> bytes:
         pieces = [data]
         while missing > 0:
-            more = _received(self._stream, self._server_name, where=" inside an event")
+            more = self._receive(where=" inside an event")
             pieces.append(more)
             missing -= len(more)
         return b"".join(pieces)

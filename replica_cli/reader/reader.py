@@ -60,6 +60,7 @@ class Reader:
         self._framer: Framer | None = None
         self._thread: threading.Thread | None = None
         self._heard_at = time.monotonic()
+        self._changed_at: float | None = None
 
     def start(self) -> None:
         """Open the dump at the start position and start the thread. `PositionCheck` must check the position before.
@@ -102,6 +103,25 @@ class Reader:
         return self._heard_at
 
     @property
+    def changed_at(self) -> float | None:
+        """Return the monotonic time in seconds at which a change of rows was last read, None before the first."""
+        return self._changed_at
+
+    @property
+    def queue_bytes(self) -> int:
+        """Return how many bytes of transactions are read and not taken."""
+        return self._queue.size_bytes
+
+    @property
+    def waited_seconds(self) -> float:
+        """Return how long the thread has waited for bytes of the primary, the present wait included."""
+        framer = self._framer
+        if framer is None:
+            return 0.0
+        since = framer.waits_since
+        return framer.waited_seconds + (0.0 if since is None else time.monotonic() - since)
+
+    @property
     def is_inside(self) -> bool:
         """Return True if the primary has sent a part of a transaction, or of an event, and not yet its end."""
         return self._assembler.is_inside or (self._framer is not None and self._framer.is_inside)
@@ -138,6 +158,8 @@ class Reader:
                     # error.
                     self._queue.put(ready)
                 self._heard_at = time.monotonic()
+                if any(t.changes for t in ready):
+                    self._changed_at = self._heard_at
                 # After a heartbeat no event follows soon.
                 is_heartbeat = bool(ready) and not any(t.timestamp for t in ready)
                 if framer.last_size < _SMALL_BYTES and not is_heartbeat:

@@ -34,6 +34,11 @@ class TransactionQueue:
         return not self._is_closed
 
     @property
+    def size_bytes(self) -> int:
+        """Return how many bytes of transactions the queue holds, counted by `Transaction.size`."""
+        return self._bytes
+
+    @property
     def is_empty(self) -> bool:
         """Return True if the queue holds no transaction."""
         return not self._items

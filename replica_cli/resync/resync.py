@@ -38,6 +38,8 @@ from replica_cli.error_policy import (
     RetryTable,
     Stop,
     action_for,
+    class_of,
+    retry_reason,
     tables_of,
 )
 from replica_cli.logs import Tag, log
@@ -222,6 +224,8 @@ class TableResync:
         if not isinstance(error, ReplicaError):
             raise error
         action = self._action_for(error)
+        if isinstance(action, CopyAgain | RetryTable | Quarantine):  # the worker counts what ends the re-sync
+            self._publisher.measures.note_error(error.code, class_of(action), retry=retry_reason(action), side=None)
         if isinstance(error, ApplyRefused) and error.table is not None:
             return self._handle_failure(error, error.table, action)
         match action:

@@ -26,6 +26,7 @@ from replica_cli.applier.serial_transactions import SerialTransactions
 from replica_cli.applier.transaction_router import TransactionRouter
 from replica_cli.applier.writer import Writer
 from replica_cli.checkpoint.prepared import PreparedStore
+from replica_cli.measures import StreamMeasures
 from replica_cli.reader.prepared_changes import PreparedChangesCodec
 from replica_cli.runtime.engine_factory import make_engines
 from replica_cli.runtime.statement_factory import make_statement_applier
@@ -68,6 +69,7 @@ def make_applier(
     prefers_sql: bool = False,
     prefetch: Prefetch | None = None,
     positions: CommitPosition | None = None,
+    measures: StreamMeasures | None = None,
 ) -> Applier:
     """Return an applier that goes on from the saved position.
 
@@ -85,11 +87,13 @@ def make_applier(
         prefers_sql: use row images only for rows that SQL cannot write.
         prefetch: reads rows ahead; the caller stops it.
         positions: what each commit advances, None for the position row of the stream.
+        measures: counts what the applier does, None if it is not wanted.
 
     """
     definitions = Definitions(sessions.catalog, settings.selection, from_mariadb=primary.facts.is_mariadb)
     engines = make_engines(settings, sessions, definitions, primary, altered=altered, prefers_sql=prefers_sql)
-    writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet)
+    measures = measures or StreamMeasures()
+    writer = Writer(sessions.writer, max_packet=sessions.facts.max_allowed_packet, parts=measures.parts)
     steps = StepBuilder(engines, windows, definitions, is_diagnostic=is_diagnostic)
     intent, round_trip_seconds = _load_intent(sessions, windows)
     positions = positions or sessions.stores.positions
@@ -105,6 +109,7 @@ def make_applier(
         intent=intent,
         ended_windows=_ended_windows(settings, sessions, saved, windows, engines),
         read_ahead=_ignore if prefetch is None else partial(prefetch.take, definitions=definitions),
+        measures=measures,
     )
     statements = make_statement_applier(
         settings,
@@ -121,10 +126,11 @@ def make_applier(
         patience=patience,
         decisions_class=decisions_class,
     )
+    prepared = _prepared(settings, sessions, writer, primary.facts)
     return Applier(
         TransactionRouter(settings.batching.size_bytes, stop),
         pipeline,
-        SerialTransactions(pipeline, writer, steps, statements, _prepared(settings, sessions, writer, primary.facts)),
+        SerialTransactions(pipeline, writer, steps, statements, prepared, parts=measures.parts),
         writer=writer,
         engines=engines,
         definitions=definitions,

@@ -9,12 +9,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from replica_cli.core.status import LISTED_TABLES_LIMIT, CopiedTable, Phase, WorkerStatus
+from replica_cli.measures import StreamMeasures
 from replica_cli.runtime.lag import Lag, PrimaryClock, with_lag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from replica_cli.core.metrics import StreamMetrics
     from replica_cli.core.status import CopyProgress
+    from replica_cli.runtime.limit_watch import LimitWatch
 
 # Rates are calculated over this time.
 _RATE_SECONDS = 5.0
@@ -27,10 +30,29 @@ class StatusPublisher:
 
     `has_used_state` is True if this process has read or saved the position row of the instance: if the row is missing
     later, a user deleted it. `batch_tables` returns the tables of the current batch, which messages about a wait show.
-    `send`, the constructor's argument, is called with each snapshot, from the thread that made the change.
+    `measures` is what the worker counts.
     """
 
-    def __init__(self, instance: str, send: Callable[[WorkerStatus], None]) -> None:
+    def __init__(
+        self,
+        instance: str,
+        send: Callable[[WorkerStatus], None],
+        *,
+        measures: StreamMeasures | None = None,
+        watch: LimitWatch | None = None,
+    ) -> None:
+        """Begin with an empty status.
+
+        Args:
+            instance: the name of the secondary.
+            send: called with each snapshot, from the thread that made the change.
+            measures: what the worker counts, sent with each snapshot. None: nothing of it is sent.
+            watch: decides what limits the stream, None if that is not wanted.
+
+        """
+        self._is_measured = measures is not None
+        self.measures = measures or StreamMeasures()
+        self._watch = watch
         self._status = WorkerStatus(instance)
         self._send = send
         self._sent_at = 0.0
@@ -133,8 +155,27 @@ class StatusPublisher:
             is_due = status.phase is not self._sent_phase or time.monotonic() - self._sent_at >= _SEND_SECONDS
             if is_due:
                 self._sent_at, self._sent_phase = time.monotonic(), status.phase
+                status = self._with_limit(status)
+                if self._is_measured:
+                    status = replace(status, metrics=self._measured())
         if is_due:
             self._send(status)
+
+    def _with_limit(self, status: WorkerStatus) -> WorkerStatus:
+        """Return a status with the part that limits the stream now; it is kept for the heartbeat."""
+        if self._watch is None:
+            return status
+        lag = status.lag_seconds if status.phase in (Phase.STREAMING, Phase.CAUGHT_UP) else None
+        part = self._watch.look(self.measures.parts.seconds, lag, status.position) or ""
+        if part != self._status.limiting_part:
+            self._status = replace(self._status, limiting_part=part)
+        return replace(status, limiting_part=part)
+
+    def _measured(self) -> StreamMetrics:
+        lag = self._lag
+        return self.measures.snapshot(
+            lag_seconds=lag.seconds, lag_grows=lag.grows, lag_known_at=lag.known_at, heard_at=self._heard_at
+        )
 
     def count(self, rows: int, transactions: int, skipped: int, *, uncommitted: int = 0) -> None:
         """Add what one batch did, and calculate the rates of the last seconds.

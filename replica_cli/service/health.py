@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.health import Finding
     from replica_cli.core.requests.health import HealthRequest
     from replica_cli.core.settings import Server, Settings
+    from replica_cli.health.distance import Distance
+    from replica_cli.health.secondary import InstanceState
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.preflight.selection_check import Selected
     from replica_cli.mysql.session import Session
@@ -115,9 +117,7 @@ def _state_checks(
     checks = [
         check_position(primary_view, state, instance, error=view.error),
         check_filters(state, settings.selection, instance),
-        check_lag(distance, settings.max_lag_seconds, instance, is_first_copy=state.is_first_copy)
-        if state.saved
-        else None,
+        _check_lag(state, distance, settings.max_lag_seconds, instance) if state.saved else None,
         check_alive(state, instance),
         check_moving(session, settings.state_schema, state, distance, instance),
         check_quarantine(state, instance, gone=primary.lacks([t.name for t in state.quarantined])),
@@ -127,6 +127,12 @@ def _state_checks(
     answered = {check.name for check in checks if check is not None and check.level is not HealthLevel.UNKNOWN}
     checks.append(check_watch(state, instance, answered=answered))
     yield from (check for check in checks if check is not None)
+
+
+def _check_lag(state: InstanceState, distance: Distance, max_lag_seconds: float, instance: str) -> HealthCheck:
+    return check_lag(
+        distance, max_lag_seconds, instance, is_first_copy=state.is_first_copy, limiting_part=state.limiting_part
+    )
 
 
 def _checks(findings: Iterable[Finding], instance: str) -> Iterator[HealthCheck]:

@@ -90,6 +90,7 @@ def report_of(instance: str, view: InstanceView) -> PositionReport:
         process=process,
         rows_per_second=rows,
         transactions_per_second=transactions,
+        limiting_part=state.limiting_part,
     )
 
 

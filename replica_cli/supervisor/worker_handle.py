@@ -10,12 +10,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.attempts import QUIET_SECONDS, RESTART_LIMIT_SECONDS, RESTART_SECONDS
+from replica_cli.core.metrics import Newest, ProcessFacts
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.logs import Tag, log
 from replica_cli.supervisor.spawning import spawn
 from replica_cli.worker.messages import PING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from multiprocessing.connection import Connection
 
     from replica_cli.core.reports.stream import WorkerReport
@@ -40,7 +42,7 @@ class WorkerHandle:
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
         self.report: WorkerReport | None = None
-        self.deaths = 0
+        self.deaths = self._total_deaths = 0
         self._started_at = 0.0
         self._death = ""
         self.status = WorkerStatus(config.server.name)
@@ -78,6 +80,12 @@ class WorkerHandle:
         """Note that a message of the process came."""
         self.missed_pings, self.was_heard, self._is_pinged = 0, True, False
 
+    @property
+    def facts(self) -> ProcessFacts:
+        """Return what is known about the process without asking it. From any thread."""
+        is_running = self.pipe is not None and self.report is None
+        return ProcessFacts(is_running=is_running, deaths=self._total_deaths)
+
     def take(self, settings: Settings) -> None:
         """Let the worker, and each process that is started after it, use other settings."""
         self.config = replace(self.config, settings=settings, level=logging.getLevelName(settings.logging.level))
@@ -109,6 +117,7 @@ class WorkerHandle:
     def _note_death(self, death: str) -> None:
         now = time.monotonic()
         # A death each week is not a loop.
+        self._total_deaths += 1
         self.deaths = 1 if now - self._started_at > QUIET_SECONDS else self.deaths + 1
         seconds = min(RESTART_SECONDS * self.deaths, RESTART_LIMIT_SECONDS)
         self.start_at, self._death = now + seconds, death
@@ -119,7 +128,7 @@ class WorkerHandle:
         )  # fmt: skip
         self.status = replace(
             self.status, phase=Phase.STARTING, message=message, lag_seconds=None, rows_per_second=0.0,
-            transactions_per_second=0.0,
+            transactions_per_second=0.0, limiting_part="", metrics=None,
         )  # fmt: skip
 
     def kill(self) -> None:
@@ -137,6 +146,11 @@ class WorkerHandle:
             # The process closed its pipe and did not end. It must be gone before the next one starts.
             self.kill()
             return self._process.returncode
+
+
+def newest_of(workers: Sequence[WorkerHandle]) -> Newest:
+    """Return the newest status of each worker and what is known of its process. From any thread."""
+    return Newest([w.status for w in workers], {w.config.server.name: w.facts for w in workers})
 
 
 def _ending(code: int | None) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from replica_cli.checkpoint.schema import state_tables
 from replica_cli.core.attempts import QUIET_SECONDS
 from replica_cli.core.errors import ReplicaError
+from replica_cli.core.limiting import known_part, limit_text
 from replica_cli.core.reports.health import HealthCheck, HealthLevel
 from replica_cli.core.status import Phase
 from replica_cli.core.wording import copy_text, duration, phase_text
@@ -128,15 +129,23 @@ class HealthMonitor:
         # Imported at the first check, half a minute after the start: a stream that ends before does not load these
         # modules.
         from replica_cli.health.checks import check_position, check_quarantine, check_retention  # noqa: PLC0415
+        from replica_cli.health.distance import measure  # noqa: PLC0415
+        from replica_cli.health.retention import retention_seconds  # noqa: PLC0415
 
         instance = self._server.name
         try:
             view = self._read_on_open_sessions()
         except ReplicaError as error:
+            self._publisher.measures.forget_distance()
             yield HealthCheck("secondary-connection", HealthLevel.CRITICAL, error.message, instance=instance)
             return
         state, primary = view.state, view.primary
         self._seen = state.saved.position if state.saved else None
+        if primary.position is None:
+            self._publisher.measures.forget_distance()
+        else:
+            distance = measure(primary, state, is_lost=view.is_lost)
+            self._publisher.measures.note_primary(distance.size_bytes, retention_seconds(primary, state))
         if primary.facts is None:
             yield HealthCheck("primary-connection", HealthLevel.CRITICAL, str(primary.error), instance=instance)
         if state.saved is not None:
@@ -265,6 +274,8 @@ def _status_text(status: WorkerStatus) -> str:
             parts.append(f"lag {duration(status.lag_seconds)}")
         if status.seconds_since_event is not None:
             parts.append(f"last event {duration(status.seconds_since_event)} ago")
+        if part := known_part(status.limiting_part):
+            parts.append(limit_text(part))
     if status.transfer is not None:
         parts.append(f"copied: {copy_text(status.transfer.status)}")
     return ", ".join(parts)

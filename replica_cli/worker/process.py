@@ -23,7 +23,9 @@ from replica_cli.core.reports.stream import WorkerReport
 from replica_cli.core.settings import Settings
 from replica_cli.core.status import Phase
 from replica_cli.logs import Tag, install_redactor, setup_logging
+from replica_cli.measures import StreamMeasures
 from replica_cli.runtime.heartbeat import Heartbeat
+from replica_cli.runtime.limit_watch import LimitWatch
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.stop import StopToken
 from replica_cli.worker.health_monitor import HealthMonitor
@@ -116,7 +118,8 @@ def _run(config: WorkerConfig, pipe: Connection) -> None:
     setup_logging(config.settings.logging, handler=_PipeHandler(send))
     logging.getLogger("replica_cli").setLevel(config.level)
     install_redactor([config.settings.primary.password, config.server.password])
-    publisher = StatusPublisher(config.server.name, send)
+    watch = LimitWatch(config.server.name, config.settings.max_lag_seconds)
+    publisher = StatusPublisher(config.server.name, send, measures=StreamMeasures(), watch=watch)
     publisher.set(deaths=config.deaths, death=config.death)
     worker = Worker(
         config.settings, config.request, config.server, server_id=config.server_id, publisher=publisher, stop=stop
@@ -133,6 +136,7 @@ def _run(config: WorkerConfig, pipe: Connection) -> None:
 
     def take(settings: Settings) -> None:
         logging.getLogger("replica_cli").setLevel(settings.logging.level)
+        watch.max_lag_seconds = settings.max_lag_seconds
         heartbeat.take(settings)
         monitor.take(settings)
         worker.take(settings)

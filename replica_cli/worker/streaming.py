@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from replica_cli.applier.deferrable_queries import DeferrableQueries
 from replica_cli.applier.window import Windows
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowEvent
+from replica_cli.core.limiting import Part
 from replica_cli.core.quarantine_texts import is_copy_refused, quarantine_advice
 from replica_cli.core.status import NOT_STREAMED, Phase, TableState
 from replica_cli.core.wording import rolled_back_text
@@ -24,6 +26,7 @@ from replica_cli.mysql.binlog.log_state import end_of_log
 from replica_cli.mysql.facts import read_facts
 from replica_cli.reader.position_check import PositionCheck
 from replica_cli.reader.reader import Reader
+from replica_cli.runtime.lag import CAUGHT_UP_SECONDS
 from replica_cli.runtime.primary_access import PrimaryAccess
 from replica_cli.runtime.primary_session import read_clock
 from replica_cli.runtime.secondary_sessions import open_ahead
@@ -119,6 +122,7 @@ class Streaming:
         self._asked_by = asked_by
         self._sessions = sessions
         self._publisher = publisher
+        self._measures = publisher.measures
         self._stop = stop
         self._instance = publisher.status.instance
         self._deferrable = DeferrableQueries(self._instance, settings.retry)
@@ -150,6 +154,8 @@ class Streaming:
         self._row_log = row_log
         # All changes that the primary had sent before this monotonic time were applied.
         self._idle_at: float | None = None
+        # True if a wait for transactions is a wait for the link: there are changes that have not arrived.
+        self._is_behind = True
 
     def _make_reader(self, server_id: int, start: Position) -> Reader:
         return Reader(
@@ -193,6 +199,7 @@ class Streaming:
             patience=patience,
             is_diagnostic=is_diagnostic,
             prefetch=self._prefetch,
+            measures=self._measures,
         )
 
     def _make_resync(self, names: frozenset[TableName], server_id: int, saved: SavedPosition) -> TableResync:
@@ -256,6 +263,8 @@ class Streaming:
         )  # fmt: skip
         try:
             self._reader.start()
+            self._measures.watch(self._reader)
+            self._measures.parts.enter(Part.BUILDING)
             if self._resync is not None:
                 self._resync.start()
             self._compare_altered()
@@ -272,6 +281,8 @@ class Streaming:
                 )  # fmt: skip
             self._applier.save_position()
         finally:
+            self._measures.parts.enter(None)
+            self._measures.watch(None)  # the reader and its queue must not stay in memory
             self._stop_helpers()
             self._reader.stop()
             # Also what was committed since the last report, before an error or with the last batch in flight.
@@ -295,7 +306,7 @@ class Streaming:
             heard_at = self._reader.heard_at
             # Transactions, a stop, a pause and new settings end the wait of an idle stream early.
             is_busy = until_caught_up or self._is_waiting or self._row_log.is_waiting or not self._check.is_over
-            transactions = self._reader.take(_BUSY_SECONDS if is_busy else _IDLE_SECONDS)
+            transactions = self._take(_BUSY_SECONDS if is_busy else _IDLE_SECONDS)
             if transactions:
                 self._apply(transactions)
             self._publish(transactions, heard_at)
@@ -309,6 +320,19 @@ class Streaming:
             if not self._applier.is_inside_transaction and (is_interrupted() or self._must_restart(must_check_state)):
                 return False
         return True
+
+    def _take(self, seconds: float) -> list[Transaction]:
+        """Return the transactions that were read; measure what the wait for them was for.
+
+        A wait while the stream is behind is for the link, another one for the primary. If the reader had bytes
+        meanwhile, it was busy with them, and that is work of this process.
+        """
+        parts, waited_before = self._measures.parts, self._reader.waited_seconds
+        parts.enter(Part.LINK if self._is_behind or self._reader.is_inside else Part.PRIMARY)
+        try:
+            return self._reader.take(seconds)
+        finally:
+            parts.begin_work(self._reader.waited_seconds - waited_before)
 
     @property
     def _is_waiting(self) -> bool:
@@ -417,6 +441,7 @@ class Streaming:
         lag = 0.0 if is_idle else self._lag_of(self._applier.source_time) if self._has_applied else None
         if is_idle and time.monotonic() - self._reader.heard_at > self._settings.network.read_timeout:
             lag = None
+        self._is_behind = not is_idle and (lag is None or lag >= CAUGHT_UP_SECONDS)
         self._set_lag(lag, grows=not is_idle)
         self._publish_stats()
 
@@ -433,6 +458,9 @@ class Streaming:
         self._note_applied(stats)
 
     def _note_applied(self, stats: BatchStats) -> None:
+        for (kind, _), count in stats.rows.items():
+            self._measures.note_rows(kind.name.lower(), count)
+        self._measures.tables = Counter(r.state.value for r in self._windows.records.values())
         self._row_log.take(stats, self._applier.position)
         self._publisher.count(
             sum(stats.rows.values()), stats.transactions, sum(stats.skipped_rows.values()),

@@ -55,9 +55,12 @@ from replica_cli.error_policy import (
     Stop,
     WaitForLock,
     action_for,
+    class_of,
+    retry_reason,
     tables_of,
 )
 from replica_cli.logs import Tag, log
+from replica_cli.mysql.errnos import ServerError
 from replica_cli.retry import delay_after, reconnect_delay, repeating
 from replica_cli.runtime.broken_state import explained, position_row_lost
 from replica_cli.runtime.copying import (
@@ -313,7 +316,7 @@ class Worker:
             self._must_copy_first = False
         # The copy may have taken hours. A process that lost the lock meanwhile must not stop the one that has it.
         sessions.guard(self._settings).check(sessions.catalog)
-        self._token = stores.positions.take_token()
+        self._token = self._publisher.measures.writer_token = stores.positions.take_token()
         self._publisher.has_used_state = True
         saved = stores.positions.load()
         if saved is None:
@@ -428,7 +431,7 @@ class Worker:
             self._check_existence(error)
         self._history = self._history.at(self._publisher.status.position).with_error(error, time.monotonic())
         retry, apply = self._settings.retry, self._settings.apply
-        return action_for(
+        action = action_for(
             error,
             self._history,
             Limits(retry.reconnect_attempts, apply.table_failures, retry.attempts),
@@ -436,6 +439,14 @@ class Worker:
             stops_for_tables=any(map(apply.stops_for, tables_of(error))),
             is_standby=self._must_stand_by(),
         )
+        side = self._side_of(error) if isinstance(action, Reconnect) else None
+        self._publisher.measures.note_error(error.code, class_of(action), retry=retry_reason(action), side=side)
+        return action
+
+    def _side_of(self, error: ReplicaError) -> str:
+        """Return to which side a connection was lost: `primary` or `secondary`."""
+        is_secondary = isinstance(error, ServerError) and error.server != self._settings.primary.name
+        return "secondary" if is_secondary else "primary"
 
     def _check_existence(self, error: ApplyRefused) -> None:
         """Raise TableChangedInWindow if the table of an error exists on neither server.

@@ -35,9 +35,19 @@ def test_a_worker_gets_values_and_loads_no_library_of_the_command() -> None:
     assert not packages & {"fastapi", "starlette", "uvicorn", "anyio"}
 
 
-def test_a_worker_has_loaded_what_its_functions_import() -> None:
+def _loaded() -> set[str]:
     command = [sys.executable, "-c", _CODE]
-    loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_a_worker_loads_no_library_for_metrics() -> None:
+    assert not {
+        name for name in _loaded() if name.startswith(("prometheus_client", "replica_cli.api", "replica_cli.cli"))
+    }
+
+
+def test_a_worker_has_loaded_what_its_functions_import() -> None:
+    loaded = _loaded()
     ours = [
         path
         for path in ROOT.rglob("*.py")

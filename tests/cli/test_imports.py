@@ -55,6 +55,7 @@ def packages_of(modules: set[str]) -> set[str]:
         "health",
         "health --max-lag 5m --quiet",
         "health --secondary db2 --json",
+        "health --textfile replica.prom",
         "position show -v",
         "position show --watch --interval 5s",
         "drift check --sql",
@@ -66,7 +67,9 @@ def packages_of(modules: set[str]) -> set[str]:
 def test_a_command_loads_no_library_that_it_does_not_need_and_no_other_command(words: str, tmp_path: Path) -> None:
     # Without settings each ends before it asks a server.
     modules = modules_of(tmp_path, *words.split(), code=10)
-    assert not packages_of(modules) & {"rich", "cryptography", "pymysql", "yaml", "fastapi", "uvicorn"}
+    assert not packages_of(modules) & {
+        "rich", "cryptography", "pymysql", "yaml", "fastapi", "uvicorn", "prometheus_client",
+    }  # fmt: skip
     assert commands_among(modules) == {words.split(maxsplit=1)[0]}
 
 
@@ -77,6 +80,7 @@ def test_help_loads_no_more_than_the_commands(tmp_path: Path) -> None:
 
 
 def test_a_wrong_value_is_still_refused(tmp_path: Path) -> None:
+    assert modules_of(tmp_path, "health", "--textfile", "replica.txt", code=2)
     assert modules_of(tmp_path, "health", "--color", "sometimes", code=2)
     assert modules_of(tmp_path, "transfer", "--workers", "many", code=2)
 

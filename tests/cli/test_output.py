@@ -14,6 +14,7 @@ from replica_cli.cli.output import plain_text, units
 from replica_cli.cli.output.console import ColorChoice, Painter, is_colored
 from replica_cli.cli.output.line_reporters import LineReporter, Thinning, status_text
 from replica_cli.cli.output.rates import TableRates, eta_seconds
+from replica_cli.core.limiting import Part
 from replica_cli.core.position import Position
 from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.health import HealthCheck, HealthLevel, HealthReport
@@ -152,6 +153,7 @@ def test_positions_in_json_have_null_for_unknown() -> None:
                 "saved_at": "2026-01-01T00:00:00.000Z", "source_time": None, "primary": None,
                 "distance_bytes": None, "distance_seconds": None, "copy": None, "rows_uncommitted": 0, "message": None,
                 "rows_per_second": None, "transactions_per_second": None, "process": None,
+                "limiting_part": None,
                 "tables": [
                     {
                         "table": "shop.audit", "state": "quarantined", "reason": "row missing", "position": place,
@@ -171,9 +173,28 @@ def test_status_lines_keep_their_fields() -> None:
     assert list(line) == [
         "type", "time", "instance", "phase", "position", "lag_seconds", "seconds_since_event", "rows_per_second",
         "transactions_per_second", "rows_total", "rows_uncommitted", "transactions_total", "skipped_rows", "reconnects",
-        "quarantined", "message", "transfer",
+        "quarantined", "message", "limiting_part", "transfer",
     ]  # fmt: skip
+    assert line["limiting_part"] is None
     assert "\n" not in documents.dumps(line, is_line=True)
+
+
+def test_what_limits_a_stream_is_shown_everywhere() -> None:
+    limited = WorkerStatus("db2", Phase.STREAMING, PLACE, lag_seconds=90.0, limiting_part=Part.COMMIT)
+    assert documents.status_line(limited)["limiting_part"] == "commit"
+    assert "limited by the commits on the secondary" in status_text(limited)
+    report = PositionReport("db2", PLACE, phase=Phase.STREAMING, limiting_part=Part.LINK)
+    shown: Any = documents.positions_document([report])
+    assert shown["secondaries"][0]["limiting_part"] == "link"
+    text = plain_text.positions_text([report], PLAIN)
+    assert "  limit    the link to the primary: run replica nearer to the primary" in text
+
+
+def test_what_limits_a_stream_is_shown_when_it_changes() -> None:
+    thinning = Thinning(lambda: 1000.0)
+    parts = ("", "", "link", "link", "commit", "")
+    statuses = [WorkerStatus("db2", Phase.STREAMING, limiting_part=part) for part in parts]
+    assert [thinning.is_due(status) for status in statuses] == [True, False, True, False, True, True]
 
 
 def test_lines_thin_out_but_show_each_change_of_state() -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from replica_cli.api.declared import metrics_table
+from replica_cli.api.textfile import textfile_table
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.config.documents import example_env, file_only_table, variables_table
 from replica_cli.core.attempts import attempts_table
@@ -39,6 +41,8 @@ def parts() -> Iterator[Part]:
     yield Part(DOCS / "configuration.md", "settings of the file", f"\n{file_only_table()}\n")
     yield Part(DOCS / "how-it-works" / "errors.md", "attempts", f"\n{attempts_table()}\n")
     yield Part(DOCS / "how-it-works" / "state.md", "transitions", f"\n{_transitions()}\n\n")
+    yield Part(DOCS / "operations" / "metrics.md", "metrics", f"\n{metrics_table()}\n\n")
+    yield Part(DOCS / "operations" / "metrics.md", "textfile metrics", f"\n{textfile_table()}\n\n")
     for name, command in commands().items():
         yield Part(DOCS / "commands.md", f"help of replica {name}", f"\n```text\n{_help(name, command)}\n```\n\n")
     yield Part(coverage.DOCUMENT, coverage.PART, f"\n{coverage.tables()}\n")

@@ -81,8 +81,8 @@ def test_the_document_that_a_unit_names_exists(unit: Path) -> None:
 def test_units_and_cron_run_commands_that_exist() -> None:
     texts = [path.read_text() for path in (*UNITS, EXAMPLES / "cron" / "replica-health")]
     lines = [line for text in texts for line in re.findall(r"/bin/(replica .*)", text)]
-    assert len(lines) == 3
-    assert [fault(line) for line in lines] == [None] * 3
+    assert len(lines) == 4
+    assert [fault(line) for line in lines] == [None] * 4
 
 
 def test_the_cron_line_has_a_schedule_a_user_and_a_command() -> None:

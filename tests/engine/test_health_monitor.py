@@ -29,6 +29,7 @@ from tests.support.command import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from replica_cli.core.metrics import StreamMetrics
     from replica_cli.core.reports.health import HealthCheck
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import WorkerStatus
@@ -67,6 +68,29 @@ def test_all_is_well(watched: Watched, caplog: pytest.LogCaptureFixture) -> None
     check = watched.check("stream-watch")
     assert check.level is HealthLevel.OK
     assert "nothing wrong" in check.message
+
+
+def test_distance_and_retention_are_measured_until_the_primary_is_away(watched: Watched) -> None:
+    watched.on_primary("SET GLOBAL binlog_expire_logs_seconds = 172800")
+    publisher = StatusPublisher("db1", lambda _: None)
+
+    def newest() -> StreamMetrics:
+        return publisher.measures.snapshot(lag_seconds=None, lag_grows=False, lag_known_at=0.0, heard_at=None)
+
+    watched.write()  # it is not applied
+    try:
+        with health_monitor.HealthMonitor(watched.settings, watched.settings.secondaries[0], publisher) as monitor:
+            wait_until(lambda: newest().distance_bytes, "a distance")
+            assert newest().retention_seconds == 2 * 86400
+            watched.on_primary("FLUSH BINARY LOGS")
+            # The file of the saved position is closed: how old the position is counts from now on.
+            wait_until(lambda: (newest().retention_seconds or 0) < 2 * 86400, "the retention of a closed file")
+            assert (newest().retention_seconds or 0) > 2 * 86400 - 600
+            monitor.take(replace(watched.settings, primary=replace(watched.settings.primary, port=1)))
+            wait_until(lambda: newest().distance_bytes is None, "a primary that is away")
+            assert (newest().retention_seconds or 0) > 2 * 86400 - 600  # still a lower bound
+    finally:
+        watched.on_primary("SET GLOBAL binlog_expire_logs_seconds = DEFAULT")
 
 
 def test_lag_and_what_does_not_move_are_warnings(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,10 +13,12 @@ from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.status_reader import LifeSign, Notices, StatusReader
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.checkpoint.table_records import TableRecord
+from replica_cli.core.limiting import Part
 from replica_cli.core.selection import Selection
 from replica_cli.core.settings import Network, Settings
 from replica_cli.core.status import Phase, TableState, WorkerStatus
 from replica_cli.core.table import TableName
+from replica_cli.measures import StreamMeasures
 from replica_cli.mysql.session import connect, open_connection_ids, watching_connections
 from replica_cli.runtime import heartbeat
 from replica_cli.runtime.heartbeat import Heartbeat
@@ -93,6 +95,21 @@ def test_connections_that_open_and_close_are_noticed_once_each(secondary: Sandbo
         assert seen == [1, 0]
     connect(server, Network()).close()
     assert seen == [1, 0]
+
+
+def test_the_row_has_what_limits_the_stream_and_none_of_its_metrics(session: Session, state_schema: str) -> None:
+    store = BeatStore(session, state_schema, "db1")
+    metrics = StreamMeasures().snapshot(lag_seconds=None, lag_grows=False, lag_known_at=0.0, heard_at=None)
+    store.beat(WorkerStatus("db1", Phase.STREAMING, metrics=metrics, limiting_part=Part.COMMIT))
+    beat = store.load()
+    assert beat is not None
+    assert beat.limiting_part is Part.COMMIT
+    assert "metrics" not in beat.snapshot
+    unknown = '{"limiting_part": "moon"}'
+    session.execute(f"UPDATE `{state_schema}`.stream_status SET snapshot = %s", unknown)
+    beat = store.load()
+    assert beat is not None
+    assert beat.limiting_part is None
 
 
 class Beaten:

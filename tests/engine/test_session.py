@@ -9,6 +9,7 @@ import pytest
 
 from replica_cli.applier.writer import Writer
 from replica_cli.core.settings import Network, Secret
+from replica_cli.measures import PartClock
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.mysql.session import connect
 
@@ -45,7 +46,7 @@ def test_answers_of_a_lost_connection(primary: SandboxServer) -> None:
 
 def test_a_writer_forgets_what_a_lost_connection_will_never_answer(primary: SandboxServer) -> None:
     with primary.session() as session:
-        writer = Writer(session, max_packet=1 << 20)
+        writer = Writer(session, max_packet=1 << 20, parts=PartClock())
         writer.send(b"DO 1")
         writer.send(b"DO 2")
         session.abort()

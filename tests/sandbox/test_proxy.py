@@ -137,6 +137,17 @@ def test_delay_holds_back_each_way(link: tuple[Proxy, socket.socket]) -> None:
     assert _said_again(client, b"quick")
 
 
+def test_throttled_it_passes_on_at_a_rate_what_the_server_sends(link: tuple[Proxy, socket.socket]) -> None:
+    proxy, client = link
+    proxy.throttle(1000)
+    began = time.monotonic()
+    assert _said_again(client, b"x" * 200)
+    assert _said_again(client, b"x" * 200)  # passed on when the time of the first answer is over
+    assert 0.2 <= time.monotonic() - began < 2
+    proxy.throttle(0)
+    assert _said_again(client, b"quick")
+
+
 @pytest.mark.parametrize("count", [1, 4, 7])
 def test_cut_after_passes_exactly_so_many_bytes_once(link: tuple[Proxy, socket.socket], count: int) -> None:
     proxy, client = link

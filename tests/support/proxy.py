@@ -91,6 +91,8 @@ class _Link:
                 passed = self._proxy.allowed(data) if is_from_server else data
                 writer.write(passed)
                 await writer.drain()
+                if is_from_server and self._proxy.bytes_per_second:
+                    await asyncio.sleep(len(passed) / self._proxy.bytes_per_second)
                 if len(passed) < len(data) or (is_from_server and self._proxy.has_used_up_its_bytes()):
                     # The last bytes are to arrive: a close, not a reset, which could overtake them.
                     writer.close()
@@ -106,6 +108,8 @@ class Proxy:
         self.target_port = target_port
         self.port = free_port()
         self.delay_seconds = 0.0
+        # How fast each connection is from the server to the client; 0 for no limit.
+        self.bytes_per_second = 0.0
         # How often a client spoke after the server had: a wait of one round trip each time.
         self.turns = 0
         # How many clients were connected at the same time, at most.
@@ -157,6 +161,10 @@ class Proxy:
     def delay(self, seconds: float) -> None:
         """Hold back everything for so long, each way, without limiting how much is under way."""
         self.delay_seconds = seconds
+
+    def throttle(self, bytes_per_second: float) -> None:
+        """Pass on what the server sends at this rate, each connection by itself; 0 for no limit."""
+        self.bytes_per_second = bytes_per_second
 
     def cut_after(self, bytes_from_server: int) -> None:
         """Pass on exactly this number of the server's bytes, all connections counted, then cut once."""

@@ -47,7 +47,9 @@ from replica_cli.error_policy import (
     Stop,
     WaitForLock,
     action_for,
+    class_of,
     copy_action_for,
+    retry_reason,
 )
 from replica_cli.mysql.errnos import Remedy, ServerError
 
@@ -223,3 +225,21 @@ def test_a_chunk_at_which_a_server_hangs_up() -> None:
     history = history.with_error(LOST, has_committed=False)
     assert copy_action_for(LOST, history, LIMITS) == Stop()
     assert history.with_error(LOST, has_committed=True).losses == 0
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        (Repeat(), ("retryable", "again")),
+        (Repeat(diagnoses=True), ("retryable", "diagnosis")),
+        (WaitForLock(), ("retryable", "lock")),
+        (RetryTable(1, 3), ("retryable", "table")),
+        (Reconnect(1), ("connection", "connection")),
+        (Reconnect(1, clears=True), ("connection", "state")),
+        (CopyAgain((ITEMS,)), ("table", None)),
+        (Quarantine((ITEMS,)), ("table", None)),
+        (Stop(), ("fatal", None)),
+    ],
+)
+def test_each_action_has_stable_words_for_metrics(action: Action, expected: tuple[str, str | None]) -> None:
+    assert (class_of(action), retry_reason(action)) == expected

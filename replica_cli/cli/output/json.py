@@ -6,10 +6,10 @@ but never renamed or removed.
 | command | form | documents |
 |---|---|---|
 | `position show` | one document | `secondaries`: instance, phase, is_paused, failure, primary_failure, lost, saved, |
-| | | saved_at, source_time, primary, distance_bytes, distance_seconds, rows_uncommitted, message, rows_per_second, |
-| | | transactions_per_second, process (holder, phase, is_running, heartbeat_seconds, message), copy (tables, |
-| | | tables_done, rows_copied, rows_estimated, rows_per_second, eta_seconds), tables (table, state, reason, |
-| | | position, rows_copied, rows_estimated, step) |
+| | | saved_at, source_time, primary, distance_bytes, distance_seconds, rows_uncommitted, message, limiting_part, |
+| | | rows_per_second, transactions_per_second, process (holder, phase, is_running, heartbeat_seconds, message), |
+| | | copy (tables, tables_done, rows_copied, rows_estimated, rows_per_second, eta_seconds), tables (table, state, |
+| | | reason, position, rows_copied, rows_estimated, step) |
 | `position show --watch` | JSON lines | `type` (positions), time, and the fields of `position show` |
 | `position reset` | one document | `is_dry_run`, `plans`: instance, kind, before, after, filters_before, |
 | | | filters_after, failure, warnings |
@@ -227,6 +227,7 @@ def status_line(status: WorkerStatus) -> Document:
         "reconnects": status.reconnects,
         "quarantined": list(status.quarantined),
         "message": status.message or None,
+        "limiting_part": status.limiting_part or None,
         "transfer": _transfer_progress(status.transfer) if status.transfer else None,
     }
 
@@ -339,6 +340,7 @@ def _position_report(report: PositionReport) -> Document:
         "rows_per_second": _rounded(report.rows_per_second, 1),
         "transactions_per_second": _rounded(report.transactions_per_second, 1),
         "process": _process_note(report.process) if report.process else None,
+        "limiting_part": report.limiting_part.value if report.limiting_part else None,
         "tables": [
             {
                 "table": str(t.table),

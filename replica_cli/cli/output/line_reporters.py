@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from replica_cli.cli.output import json as documents
 from replica_cli.cli.output import units
 from replica_cli.cli.output.rates import TableRates, eta_seconds
+from replica_cli.core.limiting import known_part, limit_text
 from replica_cli.core.status import ENDED, LISTED_TABLES_LIMIT, Phase, TableState
 from replica_cli.core.wording import copy_text, doing_text, phase_text, short_reason, uncommitted_text
 from replica_cli.logs import Tag, log
@@ -34,7 +35,7 @@ _STEADY_SECONDS, _STEADY_LIMIT_SECONDS = 30.0, 600.0
 _BEHIND_SECONDS = 5.0
 _NAMED_TABLES = 3
 _SLACK = 0.05  # snapshots come about once a second: 0.99 s counts as a second
-_Facts = tuple[Phase, tuple[str, ...], int, int, frozenset[tuple[str, str]]]
+_Facts = tuple[Phase, str, tuple[str, ...], int, int, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,8 @@ def status_text(status: WorkerStatus) -> str:
         parts.append(f"quarantined {len(status.quarantined)}: {', '.join(status.quarantined[:_NAMED_TABLES])}{more}")
     if status.reconnects:
         parts.append(f"reconnects {status.reconnects}")
+    if part := known_part(status.limiting_part):
+        parts.append(limit_text(part))
     if status.transfer and status.phase not in ENDED:
         parts.append(f"copying {copy_text(status.transfer.status)}")
     return " ".join(parts) + (f" ({short_reason(status.message, status.instance)})" if status.message else "")
@@ -190,6 +193,6 @@ def _facts(status: WorkerStatus) -> _Facts:
     copy = status.transfer.status if status.transfer else None
     if copy is None or copy.tables > LISTED_TABLES_LIMIT:
         # In a copy of many tables, the begin and the end of one table are not worth a line.
-        return (status.phase, status.quarantined, status.reconnects, 0, frozenset())
+        return (status.phase, status.limiting_part, status.quarantined, status.reconnects, 0, frozenset())
     steps = frozenset((t.table, t.step) for t in copy.steps)
-    return (status.phase, status.quarantined, status.reconnects, copy.tables_done, steps)
+    return (status.phase, status.limiting_part, status.quarantined, status.reconnects, copy.tables_done, steps)

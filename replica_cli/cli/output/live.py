@@ -16,6 +16,7 @@ from replica_cli.cli.output.cells import PHASE_STYLES, cut, one_line, plain
 from replica_cli.cli.output.copy_bars import CopyBars
 from replica_cli.cli.output.live_block import LiveBlock
 from replica_cli.core.commands import fill
+from replica_cli.core.limiting import REMEDIES, known_part, limit_text
 from replica_cli.core.printable import printable
 from replica_cli.core.status import ENDED, Phase
 from replica_cli.core.wording import phase_text, short_reason, uncommitted_text
@@ -134,6 +135,8 @@ def _messages(statuses: list[WorkerStatus]) -> list[RenderableType]:
     for status in statuses:
         if status.rows_uncommitted:
             lines.append(one_line(f"{status.instance}: {uncommitted_text(status.rows_uncommitted)}", "dim"))
+        if part := known_part(status.limiting_part):
+            lines.append(one_line(f"{status.instance}: {limit_text(part)}: {REMEDIES[part]}", "yellow"))
         if status.message:
             text = f"{status.instance}: {short_reason(status.message, status.instance)}"
             lines.append(one_line(fill(text, status.instance), "yellow"))

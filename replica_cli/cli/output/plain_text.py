@@ -9,6 +9,7 @@ from replica_cli.cli.output import units
 from replica_cli.cli.output.complete_commands import filled
 from replica_cli.cli.output.console import Painter
 from replica_cli.core.errors import ExitCode
+from replica_cli.core.limiting import NAMES, REMEDIES
 from replica_cli.core.printable import each_text, printable
 from replica_cli.core.reports.failure import Unknown
 from replica_cli.core.reports.health import HealthLevel
@@ -286,6 +287,8 @@ def _position_block(report: PositionReport, paint: Painter) -> str:
     ]
     if report.copy:
         lines.append(f"  copy     {copy_text(report.copy)}")
+    if report.limiting_part:
+        lines.append(f"  limit    {NAMES[report.limiting_part]}: {REMEDIES[report.limiting_part]}")
     if report.message:
         lines.append(f"  message  {short_reason(report.message, report.instance)}")
     if report.rows_uncommitted:

@@ -10,6 +10,7 @@ from replica_cli.core.reports.failure import Unknown
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from replica_cli.core.limiting import Part
     from replica_cli.core.position import Position
     from replica_cli.core.reports.failure import Failure
     from replica_cli.core.status import CopyStatus, Phase, TableProgress, TableState
@@ -70,6 +71,7 @@ class PositionReport:
         process: the process that wrote the last heartbeat, None if no process ever wrote one.
         rows_per_second: the rate that a live process reports with a heartbeat that is a few seconds old at most.
         transactions_per_second: the same for transactions; None also while rows are copied.
+        limiting_part: the part that limits a live stream whose lag is above its limit, None if none does.
     """
 
     instance: str
@@ -90,6 +92,7 @@ class PositionReport:
     process: ProcessNote | None = None
     rows_per_second: float | None = None
     transactions_per_second: float | None = None
+    limiting_part: Part | None = None
 
     @property
     def failure(self) -> Failure | None:

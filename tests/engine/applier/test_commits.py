@@ -12,6 +12,7 @@ from replica_cli.applier.writer import Writer
 from replica_cli.core.errors import RowMissing
 from replica_cli.core.settings import Apply, Batching, EngineChoice, Secret
 from replica_cli.core.status import Phase
+from replica_cli.measures import PartClock
 from replica_cli.mysql.errnos import Remedy, ServerError
 from replica_cli.runtime.engine_factory import can_replay
 from replica_cli.runtime.secondary_sessions import SecondarySessions
@@ -140,7 +141,7 @@ def test_nothing_is_sent_behind_a_preparation_that_failed(harness: Harness) -> N
     harness.on_both("CREATE TABLE t (id INT PRIMARY KEY)")
     insert = f"INSERT INTO `{harness.schema}`.t VALUES (1)".encode()
     with harness.open() as sessions:
-        writer = Writer(sessions.writer, max_packet=1 << 20)
+        writer = Writer(sessions.writer, max_packet=1 << 20, parts=PartClock())
         writer.prepare([[b"SET SESSION autocommit=1"], [b"SET SESSION no_such_variable=1"]])
         with pytest.raises(ServerError, match="no_such_variable"):
             writer.send(insert)

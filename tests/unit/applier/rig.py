@@ -22,6 +22,7 @@ from replica_cli.core.events import RowEvent, RowHead, RowKind, TableMap, Transa
 from replica_cli.core.position import Position
 from replica_cli.core.settings import Batching, Retry
 from replica_cli.core.table import TableName
+from replica_cli.measures import StreamMeasures
 from replica_cli.mysql.errnos import ServerError, remedy_of
 from replica_cli.stop import StopToken
 
@@ -145,7 +146,8 @@ class Rig:
         self.session = FakeSession()
         session: Any = self.session
         self.log = self.session.log
-        self.writer = Writer(session, max_packet=1 << 20)
+        self.measures = StreamMeasures()
+        self.writer = Writer(session, max_packet=1 << 20, parts=self.measures.parts)
         engine: Any = FakeEngine(self.log)
         diagnostic: Any = FakeEngine(self.log, mark=" by diagnosis")
         nothing: Any = SimpleNamespace()
@@ -170,6 +172,7 @@ class Rig:
             intent=self.intent,
             ended_windows=EndedWindows(windows, nothing, engine, nothing, token=7),
             read_ahead=lambda _: None,
+            measures=self.measures,
         )
 
     def fail(self, statement: str, *errnos: int) -> None:

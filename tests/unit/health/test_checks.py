@@ -8,6 +8,7 @@ import pytest
 
 from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryError, ReplicaError
+from replica_cli.core.limiting import Part
 from replica_cli.core.position import Position
 from replica_cli.core.quarantine_texts import with_refusal
 from replica_cli.core.reports.health import HealthCheck, HealthLevel
@@ -121,6 +122,21 @@ def test_filters_that_changed_are_critical_and_a_running_stream_is_stopped_first
 def test_lag(distance: Distance, level: HealthLevel, message: str) -> None:
     check = check_lag(distance, 60.0, "db2")
     assert (check.level, check.message) == (level, message)
+
+
+def test_a_lag_that_is_too_large_has_what_limits_the_stream_and_a_remedy() -> None:
+    late, small = Distance(is_reached=False, seconds=61.0), Distance(is_reached=False, seconds=60.0)
+    check = check_lag(late, 60.0, "db2", limiting_part=Part.COMMIT)
+    assert (check.message, check.level) == ("1m01s, limited by the commits on the secondary", WARNING)
+    assert check.hint.startswith("a larger REPLICA_BATCH_AGE")
+    assert check_lag(late, 60.0, "db2").hint == ""
+    assert check_lag(small, 60.0, "db2", limiting_part=Part.COMMIT).message == "1m00s"
+
+
+def test_what_limits_a_stream_is_true_only_while_it_runs() -> None:
+    assert state(limiting_part="link").limiting_part is Part.LINK
+    assert state(age=60.0, limiting_part="link").limiting_part is None
+    assert state(limiting_part="").limiting_part is None
 
 
 def test_no_lag_is_known_during_the_first_copy() -> None:
@@ -269,6 +285,14 @@ class TestRetention:
 
     def test_the_active_file_is_not_purged(self) -> None:
         assert self.level(saved_at(END), binlog_expire_logs_seconds="1") is OK
+
+    def test_the_active_file_is_kept_for_the_whole_limit_at_least(self) -> None:
+        check = check_retention(primary(binlog_expire_logs_seconds="7200"), saved_at(END), "db2")
+        assert check is not None
+        assert (check.value, check.unit) == (7200.0, "s")
+        check = check_retention(primary(), saved_at(END), "db2")
+        assert check is not None
+        assert (check.value, check.unit) == (None, "")
 
     @pytest.mark.parametrize(
         ("age", "limit", "level"),

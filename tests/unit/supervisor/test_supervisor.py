@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 from replica_cli.config.service_variables import ServiceVariables
+from replica_cli.core.metrics import ProcessFacts, StreamMetrics
 from replica_cli.core.position import Position
 from replica_cli.core.reports.stream import WorkerReport
 from replica_cli.core.requests.stream import StreamRequest
@@ -21,7 +22,7 @@ from replica_cli.supervisor import worker_handle as module
 from replica_cli.supervisor.service_manager import ServiceManager
 from replica_cli.supervisor.signals import StopSignals
 from replica_cli.supervisor.supervisor import supervise
-from replica_cli.supervisor.worker_handle import WorkerHandle
+from replica_cli.supervisor.worker_handle import WorkerHandle, newest_of
 from replica_cli.worker.messages import STOP, WorkerConfig
 from replica_cli.worker.wakeup import Wakeup
 
@@ -120,3 +121,18 @@ def test_a_dead_worker_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None
     scene = Scene(monkeypatch, play)
     scene.run()
     assert (scene.starts, scene.worker.deaths, scene.worker.report) == (2, 1, ended)
+    assert newest_of([scene.worker]).processes == {"db1": ProcessFacts(is_running=False, deaths=1)}
+
+
+def test_deaths_are_counted_for_ever_and_metrics_of_a_dead_worker_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch, lambda _: None)
+    metrics = StreamMetrics(known_at=1.0)
+    for count in (1, 2, 3):
+        scene.worker.start()
+        assert scene.worker.facts == ProcessFacts(is_running=True, deaths=count - 1)
+        scene.worker.status = WorkerStatus("db1", Phase.STREAMING, SAVED, metrics=metrics, limiting_part="link")
+        monkeypatch.setattr(module, "QUIET_SECONDS", -1.0)  # each death is one by itself
+        assert scene.worker.died()
+        assert (scene.worker.deaths, scene.worker.facts) == (1, ProcessFacts(is_running=False, deaths=count))
+        (status,) = newest_of([scene.worker]).statuses
+        assert (status.metrics, status.limiting_part, status.position) == (None, "", SAVED)

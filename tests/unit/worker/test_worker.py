@@ -86,6 +86,27 @@ def test_a_lost_server_is_connected_to_again_after_longer_and_longer_waits() -> 
     assert worker.publisher.status.message == ""
 
 
+def test_errors_attempts_and_lost_connections_are_counted() -> None:
+    primary = ServerError(2013, "lost", "db1", remedy=Remedy.RECONNECT)
+    full = ServerError(1021, "disk full", "db2", remedy=Remedy.WAIT)
+    worker = Failing([LOST, primary, LOST, full, NeedsDiagnosis("diagnose"), LockWait("waits", table=ITEMS)])
+    assert worker.run().failure is None
+    assert worker.publisher.status.reconnects == 4
+    metrics = worker.publisher.measures.snapshot(lag_seconds=None, lag_grows=False, lag_known_at=0.0, heard_at=None)
+    assert metrics.reconnects == {"secondary": 3, "primary": 1}
+    assert metrics.retries == {"connection": 3, "state": 1, "diagnosis": 1, "lock": 1}
+    assert metrics.errors == {
+        ("server_error", "connection"): 4, ("not_exact", "retryable"): 1, ("lock_wait", "retryable"): 1,
+    }  # fmt: skip
+
+
+def test_the_error_that_ends_a_worker_is_counted_as_fatal() -> None:
+    worker = Failing([PositionMissing("wrong")])
+    worker.run()
+    metrics = worker.publisher.measures.snapshot(lag_seconds=None, lag_grows=False, lag_known_at=0.0, heard_at=None)
+    assert (metrics.errors, metrics.retries, metrics.reconnects) == ({("position_missing", "fatal"): 1}, {}, {})
+
+
 def test_the_attempts_to_connect_are_limited_by_the_settings() -> None:
     worker = Failing([LOST] * 3, retry=Retry(reconnect_attempts=2))
     report = worker.run()

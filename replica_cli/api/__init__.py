@@ -1,0 +1,1 @@
+"""What other programs read of a command: its metrics. A command loads it only if it is asked for that."""
