@@ -6,19 +6,20 @@ from typing import Annotated
 
 import typer
 
+from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
-from replica_cli.cli.output import json as documents
-from replica_cli.cli.output.complete_commands import failures_of
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.failures import render_failure
+from replica_cli.cli.output.json import write_document
 from replica_cli.cli.output.plain_text import stream_text
 from replica_cli.cli.output.reporters import open_reporter
 from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.settings import EngineChoice  # noqa: TC001 - as above
+from replica_cli.documents.complete_commands import failures_of
 
 HELP = help_text(
     "Keep the secondaries in step with the primary until stopped",
@@ -93,7 +94,7 @@ def stream(
     with open_reporter(run.form, title, is_colored=paint.is_on) as reporter:
         report = run_stream(run.settings, request, reporter, reload=lambda: invocation.read_settings(overrides))
     if invocation.is_json:
-        documents.write(documents.stream_summary(report), is_line=True)
+        write_document(documents.stream_summary(report), is_line=True)
     elif not invocation.is_silent:
         answer(stream_text(report, invocation.paint()))
     for failure in failures_of(report.workers) if not invocation.is_silent else ():

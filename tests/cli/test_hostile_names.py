@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from replica_cli import documents
 from replica_cli.cli import drift
-from replica_cli.cli.output import json as documents
 from replica_cli.cli.output import live, plain_text
 from replica_cli.cli.output.console import Painter
 from replica_cli.cli.output.failures import render_failure
