@@ -22,10 +22,28 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.stream import StreamReport
     from replica_cli.core.reports.transfer import TransferPlan, TransferReport
     from replica_cli.core.status import CopyProgress, CopyStatus, WorkerStatus
-    from replica_cli.documents.text import Document
+    from replica_cli.documents.shapes import (
+        CopySums,
+        DemoSummary,
+        DifferenceDocument,
+        DriftDocument,
+        ErrorDocument,
+        HealthDocument,
+        NoteLine,
+        PausesDocument,
+        PlansDocument,
+        PositionDocument,
+        PositionsDocument,
+        ResetsDocument,
+        SecondaryPosition,
+        StatusLine,
+        StreamSummary,
+        TransferProgressDocument,
+        TransferSummary,
+    )
 
 
-def position_document(position: Position | None) -> Document | None:
+def position_document(position: Position | None) -> PositionDocument | None:
     """Return a position as JSON, None if there is none."""
     if position is None:
         return None
@@ -38,13 +56,13 @@ def position_document(position: Position | None) -> Document | None:
 
 
 @with_complete_commands
-def positions_document(reports: Sequence[PositionReport]) -> Document:
+def positions_document(reports: Sequence[PositionReport]) -> PositionsDocument:
     """Return the answer of `position show`."""
     return {"secondaries": [_position_report(r) for r in reports]}
 
 
 @with_complete_commands
-def pauses_document(reports: Sequence[PauseReport]) -> Document:
+def pauses_document(reports: Sequence[PauseReport]) -> PausesDocument:
     """Return the answer of `pause` and `resume`."""
     return {
         "secondaries": [
@@ -61,7 +79,7 @@ def pauses_document(reports: Sequence[PauseReport]) -> Document:
 
 
 @with_complete_commands
-def resets_document(plans: Sequence[ResetPlan], *, is_dry_run: bool) -> Document:
+def resets_document(plans: Sequence[ResetPlan], *, is_dry_run: bool) -> ResetsDocument:
     """Return the answer of `position reset`."""
     return {
         "is_dry_run": is_dry_run,
@@ -81,7 +99,7 @@ def resets_document(plans: Sequence[ResetPlan], *, is_dry_run: bool) -> Document
     }
 
 
-def drift_document(reports: Sequence[DriftReport]) -> Document:
+def drift_document(reports: Sequence[DriftReport]) -> DriftDocument:
     """Return the answer of `drift check`.
 
     `is_same` is null if a secondary could not be asked and no other secondary has differences.
@@ -104,7 +122,7 @@ def drift_document(reports: Sequence[DriftReport]) -> Document:
 
 
 @with_complete_commands
-def health_document(report: HealthReport) -> Document:
+def health_document(report: HealthReport) -> HealthDocument:
     """Return the answer of `health`."""
     return {
         "level": report.level.value,
@@ -126,7 +144,7 @@ def health_document(report: HealthReport) -> Document:
 
 
 @with_complete_commands
-def plans_document(plans: Sequence[TransferPlan]) -> Document:
+def plans_document(plans: Sequence[TransferPlan]) -> PlansDocument:
     """Return the answer of `transfer --dry-run`."""
     return {
         "plans": [
@@ -159,7 +177,7 @@ def plans_document(plans: Sequence[TransferPlan]) -> Document:
     }
 
 
-def status_line(status: WorkerStatus) -> Document:
+def status_line(status: WorkerStatus) -> StatusLine:
     """Return a snapshot as one JSON line of `stream`, `transfer` or `demo`."""
     return {
         "type": "status",
@@ -182,13 +200,13 @@ def status_line(status: WorkerStatus) -> Document:
     }
 
 
-def note_line(instance: str, message: str) -> Document:
+def note_line(instance: str, message: str) -> NoteLine:
     """Return a message for people as one JSON line."""
     return {"type": "note", "time": _time(datetime.now(UTC)), "instance": instance or None, "message": message}
 
 
 @with_complete_commands
-def stream_summary(report: StreamReport) -> Document:
+def stream_summary(report: StreamReport) -> StreamSummary:
     """Return the last JSON line of `stream`."""
     return {
         "type": "summary",
@@ -212,7 +230,7 @@ def stream_summary(report: StreamReport) -> Document:
 
 
 @with_complete_commands
-def transfer_summary(report: TransferReport) -> Document:
+def transfer_summary(report: TransferReport) -> TransferSummary:
     """Return the last JSON line of `transfer`."""
     return {
         "type": "summary",
@@ -233,7 +251,7 @@ def transfer_summary(report: TransferReport) -> Document:
     }
 
 
-def demo_summary(report: DemoReport) -> Document:
+def demo_summary(report: DemoReport) -> DemoSummary:
     """Return the last JSON line of `demo`."""
     return {
         "type": "summary",
@@ -258,19 +276,21 @@ def demo_summary(report: DemoReport) -> Document:
     }
 
 
-def failure_document(failure: Failure, problems: Sequence[str] = ()) -> Document:
+def failure_document(failure: Failure, problems: Sequence[str] = ()) -> ErrorDocument:
     """Return an error; `code` is the exit status, `error` the name of the error."""
-    document: Document = {
+    document: ErrorDocument = {
         "type": "error",
         "code": int(failure.exit_code),
         "error": failure.code,
         "message": failure.message,
         "hint": failure.hint,
     }
-    return document | {"problems": list(problems)} if problems else document
+    if problems:
+        document["problems"] = list(problems)
+    return document
 
 
-def _position_report(report: PositionReport) -> Document:
+def _position_report(report: PositionReport) -> SecondaryPosition:
     return {
         "instance": report.instance,
         "phase": report.phase.value if report.phase else None,
@@ -302,7 +322,7 @@ def _position_report(report: PositionReport) -> Document:
     }
 
 
-def _copy_status(copy: CopyStatus) -> Document:
+def _copy_status(copy: CopyStatus) -> CopySums:
     return {
         "tables": copy.tables,
         "tables_done": copy.tables_done,
@@ -313,11 +333,11 @@ def _copy_status(copy: CopyStatus) -> Document:
     }
 
 
-def _known(position: Position | Unknown | None) -> Document | None:
+def _known(position: Position | Unknown | None) -> PositionDocument | None:
     return None if isinstance(position, Unknown) else position_document(position)
 
 
-def _transfer_progress(progress: CopyProgress) -> Document:
+def _transfer_progress(progress: CopyProgress) -> TransferProgressDocument:
     return {
         "elapsed_seconds": round(progress.elapsed_seconds, 3),
         "rows_copied": progress.rows_copied,
@@ -340,7 +360,7 @@ def _transfer_progress(progress: CopyProgress) -> Document:
     }
 
 
-def _difference(difference: Difference) -> Document:
+def _difference(difference: Difference) -> DifferenceDocument:
     return {
         "table": str(difference.table),
         "secondary_table": str(difference.secondary_table),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from replica_cli.core.printable import printable_json
 from replica_cli.logs.redaction import redact
 
-Document = dict[str, object]
+Document = Mapping[str, object]
 
 
 def dumps(document: Document, *, is_line: bool = False) -> str:
@@ -19,6 +20,6 @@ def dumps(document: Document, *, is_line: bool = False) -> str:
 def _masked(value: object) -> object:
     if isinstance(value, str):
         return redact(value)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _masked(each) for key, each in value.items()}
     return [_masked(each) for each in value] if isinstance(value, list) else value
