@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from replica_cli.core.requests.stream import StreamRequest
     from replica_cli.core.settings import Settings
     from replica_cli.stop import StopToken
+    from replica_cli.supervisor.control import StreamControl
 
 
 def run_stream(
@@ -34,6 +35,8 @@ def run_stream(
     reporter: Reporter,
     stop: StopToken | None = None,
     reload: Callable[[], Settings] | None = None,
+    *,
+    control: StreamControl | None = None,
 ) -> StreamReport:
     """Stream to all secondaries until a stop (SIGINT, SIGTERM or `stop`), or until each stream has ended by itself.
 
@@ -44,14 +47,17 @@ def run_stream(
         stop: the token that stops all streams, None for a new one.
         reload: reads the settings again for SIGHUP, which takes what it can of them. SIGUSR1 reports the status of each
             secondary.
+        control: takes requests of other threads while the stream runs.
 
     """
     workers = [WorkerHandle(_config(settings, request, index)) for index in _indexes(settings, request)]
     with contextlib.ExitStack() as context:
         wakeup = context.enter_context(Wakeup())
-        requests = SignalRequests(wakeup.wake)
+        requests = SignalRequests(wakeup.wake, control)
         stop_signals = context.enter_context(stopping_on_signals(stop, also=requests.handlers))
         context.enter_context(stop_signals.token.waking(wakeup.wake))
+        if control is not None:
+            context.enter_context(control.attached(wakeup.wake))
         for worker in workers:
             reporter.on_status(WorkerStatus(worker.config.server.name))
             worker.start()
