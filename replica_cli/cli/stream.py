@@ -9,6 +9,7 @@ import typer
 from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
+from replica_cli.cli.listening import LISTEN, listening
 from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.failures import render_failure
@@ -30,6 +31,7 @@ HELP = help_text(
         ("Keep all secondaries in step", "replica stream"),
         ("Catch up one secondary and end", "replica stream --secondary db2 --until-caught-up"),
         ("Wait on a second machine for the first to fail", "replica stream --standby"),
+        ("Show a status page on this machine", "replica stream --listen 127.0.0.1:9400"),
     ),
     exit_codes=(
         ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.FOUND, ExitCode.CONFIGURATION, ExitCode.POSITION,
@@ -77,22 +79,30 @@ def stream(
             "--engine", help="The engine that applies rows  [env: REPLICA_ENGINE]", rich_help_panel="Behaviour"
         ),
     ] = None,
+    listen: Annotated[str | None, LISTEN] = None,
 ) -> None:
     """Keep the secondaries in step with the primary until stopped."""
     from replica_cli.config import Overrides  # noqa: PLC0415 - `--help` stays fast
 
-    overrides = Overrides(engine=engine.value if engine else None)
+    overrides = Overrides(engine=engine.value if engine else None, listen=listen)
     run = invocation.load_context(overrides)
     with invocation.waiting(run):
         from replica_cli.service.stream import run_stream  # noqa: PLC0415 - not loaded if the settings are wrong
+        from replica_cli.supervisor.control import StreamControl  # noqa: PLC0415 - as above
 
     request = StreamRequest(
         run.secondaries, may_transfer=not no_transfer, until_caught_up=until_caught_up, is_standby=standby
     )
     paint = invocation.paint(to_stderr=True)
     title = f"replica stream from {run.settings.primary.name}"
-    with open_reporter(run.form, title, is_colored=paint.is_on) as reporter:
-        report = run_stream(run.settings, request, reporter, reload=lambda: invocation.read_settings(overrides))
+    control = StreamControl(run.settings)
+    with (
+        open_reporter(run.form, title, is_colored=paint.is_on) as own_reporter,
+        listening(run, own_reporter, control) as reporter,
+    ):
+        report = run_stream(
+            run.settings, request, reporter, reload=lambda: invocation.read_settings(overrides), control=control
+        )
     if invocation.is_json:
         write_document(documents.stream_summary(report), is_line=True)
     elif not invocation.is_silent:

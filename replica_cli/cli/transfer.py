@@ -10,6 +10,7 @@ from replica_cli import documents
 from replica_cli.cli.confirmation import check_target, confirm
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
+from replica_cli.cli.listening import LISTEN, listening
 from replica_cli.cli.options import ALL, with_shared_options
 from replica_cli.cli.output.console import answer, remark
 from replica_cli.cli.output.failures import render_failure
@@ -86,6 +87,7 @@ def transfer(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask before rows are replaced", rich_help_panel="Behaviour")
     ] = False,
+    listen: Annotated[str | None, LISTEN] = None,
 ) -> None:
     """Copy the tables to the secondaries."""
     from replica_cli.config import Overrides  # noqa: PLC0415 - `--help` stays fast
@@ -97,7 +99,9 @@ def transfer(
     if not dry_run:
         check_target(is_confirmed=yes, has_target=is_all or bool(invocation.secondaries))
     overrides = Overrides(
-        workers=None if workers is None else str(workers), batch_size=None if batch_size is None else str(batch_size)
+        workers=None if workers is None else str(workers),
+        batch_size=None if batch_size is None else str(batch_size),
+        listen=listen,
     )
     run = invocation.load_context(overrides)
     with invocation.waiting(run):
@@ -123,7 +127,10 @@ def _run(invocation: Invocation, run: CommandContext, plans: tuple[PlannedTransf
 
     paint = invocation.paint(to_stderr=True)
     title = f"replica transfer from {run.settings.primary.name}"
-    with open_reporter(run.form, title, is_colored=paint.is_on) as reporter:
+    with (
+        open_reporter(run.form, title, is_colored=paint.is_on) as own_reporter,
+        listening(run, own_reporter) as reporter,
+    ):
         report = run_transfer(run.settings, plans, reporter)
     if invocation.is_json:
         write_document(documents.transfer_summary(report), is_line=True)

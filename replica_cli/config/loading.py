@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from replica_cli.config import parsers
 from replica_cli.config.accepted_drift import NO_DRIFT, accepted_drift
 from replica_cli.config.filters import read_selection
+from replica_cli.config.http import read_http
 from replica_cli.config.overrides import Overrides
 from replica_cli.config.servers import read_primary, read_secondaries, read_server_id
 from replica_cli.config.sources import Sources, process_environment
@@ -128,6 +129,7 @@ def _read(sources: Sources) -> Settings:
         max_lag_seconds=sources.parsed("REPLICA_MAX_LAG", parsers.positive_duration, 60.0),
         accepted_drift=sources.parsed("REPLICA_ACCEPTED_DRIFT", accepted_drift, NO_DRIFT),
         progress_folder=sources.parsed("REPLICA_PROGRESS_FOLDER", Path, Path()),
+        http=read_http(sources),
     )
 
 

@@ -78,6 +78,11 @@ class Sources:
                 return SecretText(layer[name], is_from_file=False)
         return None
 
+    def secret_file(self, name: str) -> str | None:
+        """Return the text of the file that a variable names, None if the variable is not set."""
+        path = self.text(name)
+        return None if path is None else self._read_secret(name, path)
+
     def complain(self, name: str, problem: str) -> None:
         """Add a problem with the name that the user typed: the option if it was given, else the variable."""
         self.problems.append(f"{self._options[name][1] if name in self._options else name}: {problem}")

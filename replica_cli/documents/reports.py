@@ -196,7 +196,7 @@ def status_line(status: WorkerStatus) -> StatusLine:
         "reconnects": status.reconnects,
         "quarantined": list(status.quarantined),
         "message": status.message or None,
-        "transfer": _transfer_progress(status.transfer) if status.transfer else None,
+        "transfer": transfer_progress(status.transfer) if status.transfer else None,
     }
 
 
@@ -276,6 +276,30 @@ def demo_summary(report: DemoReport) -> DemoSummary:
     }
 
 
+def transfer_progress(progress: CopyProgress) -> TransferProgressDocument:
+    """Return the progress of a copy to one secondary."""
+    return {
+        "elapsed_seconds": round(progress.elapsed_seconds, 3),
+        "rows_copied": progress.rows_copied,
+        "rows_per_second": round(progress.rows_per_second, 1),
+        "errors": progress.errors,
+        "tables_total": progress.status.tables,
+        "tables_done": progress.status.tables_done,
+        "tables": [
+            {
+                "table": t.table,
+                "state": t.state.value,
+                "rows_copied": t.rows_copied,
+                "rows_estimated": t.rows_estimated,
+                "bytes_copied": t.bytes_copied,
+                "step": t.step.value,
+                "step_seconds": round(t.step_seconds, 1),
+            }
+            for t in progress.tables
+        ],
+    }
+
+
 def failure_document(failure: Failure, problems: Sequence[str] = ()) -> ErrorDocument:
     """Return an error; `code` is the exit status, `error` the name of the error."""
     document: ErrorDocument = {
@@ -335,29 +359,6 @@ def _copy_status(copy: CopyStatus) -> CopySums:
 
 def _known(position: Position | Unknown | None) -> PositionDocument | None:
     return None if isinstance(position, Unknown) else position_document(position)
-
-
-def _transfer_progress(progress: CopyProgress) -> TransferProgressDocument:
-    return {
-        "elapsed_seconds": round(progress.elapsed_seconds, 3),
-        "rows_copied": progress.rows_copied,
-        "rows_per_second": round(progress.rows_per_second, 1),
-        "errors": progress.errors,
-        "tables_total": progress.status.tables,
-        "tables_done": progress.status.tables_done,
-        "tables": [
-            {
-                "table": t.table,
-                "state": t.state.value,
-                "rows_copied": t.rows_copied,
-                "rows_estimated": t.rows_estimated,
-                "bytes_copied": t.bytes_copied,
-                "step": t.step.value,
-                "step_seconds": round(t.step_seconds, 1),
-            }
-            for t in progress.tables
-        ],
-    }
 
 
 def _difference(difference: Difference) -> DifferenceDocument:

@@ -53,6 +53,7 @@ _FIXED: tuple[tuple[str, Callable[[Settings], object]], ...] = (
     ("REPLICA_QUERY_TIMEOUT", lambda s: s.network.query_timeout),
     ("REPLICA_LEASE", lambda s: s.network.lease),
     ("REPLICA_PROGRESS_FOLDER", lambda s: s.progress_folder),
+    ("REPLICA_LISTEN, REPLICA_HTTP_*", lambda s: s.http),
 )
 _FILTERS = "REPLICA_SCHEMAS, REPLICA_TABLES, REPLICA_EXCLUDE_TABLES"
 
