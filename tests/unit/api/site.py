@@ -119,7 +119,10 @@ class FakeQuestions:
             TableNote(TableName("shop", "new"), TableState.PENDING),
         )
         return documents.positions_document(
-            [PositionReport("db2", AT, primary=LATER, distance_bytes=7, tables=notes), PositionReport("db3")]
+            [
+                PositionReport("db2", AT, primary=LATER, distance_bytes=84_213, tables=notes),
+                PositionReport("db3", AT, primary=LATER, distance_bytes=96_468_992),
+            ]
         )
 
     def drift(self, secondaries: Sequence[Server]) -> DriftDocument:
