@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.support.servers",
     "tests.support.proxy",
     "tests.support.command",
+    "tests.support.browser",
     "tests.support.packets",
     "tests.support.coverage",
 ]

@@ -75,7 +75,10 @@ if [ "$part" = unit ]; then
     exit 0
 fi
 ensure_server
-[ "${REPLICA_TEST_SERVERS:-}" != all ] || prepare_roots
+if [ "${REPLICA_TEST_SERVERS:-}" = all ]; then
+    prepare_roots
+    prepare_browser
+fi
 # A whole run mostly waits, for servers and clocks: several processes, each with servers of its own.
 [ "${#arguments[@]}" -gt 0 ] || arguments=(-n 4 --dist worksteal)
 step .venv/bin/python -m pytest "${arguments[@]}"

@@ -1,9 +1,22 @@
-# Folders with servers of other releases, for `tests/run.sh --servers all`: sourced, not run. Needs examples/setup.sh.
+# Servers of other releases, and a browser, for `tests/run.sh --servers all`: sourced, not run. Needs examples/setup.sh.
 
 # What is missing is said and left out: the tests' first lines name the servers that are covered.
 prepare_roots() {
     prepare_root trixie mariadb-server-core usr/sbin/mariadbd
     prepare_root sid mysql-server-core usr/sbin/mysqld
+}
+
+# The browser of tests/browser. Without it these tests are skipped, and say so.
+prepare_browser() {
+    ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null || return 0
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        say "without root and apt-get the status page is not tested in a browser"
+        return
+    fi
+    say "installing chromium and its driver from the system's packages"
+    apt-cache show chromium-driver >/dev/null 2>&1 || apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver >&2 ||
+        say "chromium could not be installed: the status page is not tested in a browser"
 }
 
 # prepare_root suite package program

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
+from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
-from replica_cli.cli.output import json as documents
-from replica_cli.cli.output.config_answers import check_document, check_text, settings_document, settings_text
+from replica_cli.cli.output.config_answers import check_text, settings_text
 from replica_cli.cli.output.console import answer, remark
+from replica_cli.cli.output.json import write_document
 from replica_cli.cli.parsing import Command, Group
 from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.reports.configuration import ConfigurationReport
@@ -74,7 +75,7 @@ def check(invocation: Invocation) -> None:
         configuration.warnings,
     )
     if invocation.is_json:
-        documents.write(check_document(report))
+        write_document(documents.configuration_document(report))
     elif not invocation.is_silent:
         answer(check_text(report, invocation.paint()))
 
@@ -95,7 +96,7 @@ def show(
     configuration = invocation.read_configuration()
     settings = setting_reports(configuration.layers, with_defaults=defaults)
     if invocation.is_json:
-        documents.write(settings_document(settings, str(configuration.file or "")))
+        write_document(documents.settings_document(settings, str(configuration.file or "")))
     elif not invocation.is_silent:
         answer(settings_text(settings, invocation.paint()))
 
@@ -105,7 +106,7 @@ def schema() -> None:
     """Print the JSON Schema of the configuration file."""
     from replica_cli.config.documents import json_schema  # noqa: PLC0415 - `--help` stays fast
 
-    documents.write(json_schema())
+    write_document(json_schema())
 
 
 @_commands.command("init", help=INIT_HELP, cls=Command)

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
-from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.console import answer
+from replica_cli.cli.output.json import write_document
 from replica_cli.cli.output.plain_text import demo_text
 from replica_cli.cli.output.reporters import open_reporter
 from replica_cli.cli.parsing import Command
@@ -53,7 +54,7 @@ def demo(
     with open_reporter(form, "replica demo", is_colored=invocation.paint(to_stderr=True).is_on) as reporter:
         report = run_demo(DemoRequest(seconds=seconds, rows=rows, keeps_servers=keep), reporter)
     if invocation.is_json:
-        documents.write(documents.demo_summary(report), is_line=True)
+        write_document(documents.demo_summary(report), is_line=True)
     elif not invocation.is_silent:
         answer(demo_text(report, invocation.paint()))
         if report.env_file:

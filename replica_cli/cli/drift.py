@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
-from replica_cli.cli.output import json as documents
-from replica_cli.cli.output.complete_commands import failures_of
 from replica_cli.cli.output.console import answer
+from replica_cli.cli.output.json import write_document
 from replica_cli.cli.output.plain_text import drift_text
 from replica_cli.cli.parsing import Command, Group
 from replica_cli.core.commands import fill
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.printable import printable, printable_lines
+from replica_cli.documents.complete_commands import failures_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,7 @@ def check(
         unfilled = check_each_drift(run.settings, run.secondaries)
     reports = [replace(r, statements=tuple(_with_commands(s, r.instance) for s in r.statements)) for r in unfilled]
     if invocation.is_json:
-        documents.write(documents.drift_document(reports))
+        write_document(documents.drift_document(reports))
     elif not invocation.is_silent:
         for report in (r for r in reports if r.failure is None):
             if sql:

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
-from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.console import answer
+from replica_cli.cli.output.json import write_document
 from replica_cli.cli.output.plain_text import health_text
 from replica_cli.cli.parsing import Command
 from replica_cli.core.reports.health import HealthLevel
@@ -87,7 +88,7 @@ def health(
 
         report = check_health(run.settings, HealthRequest(run.secondaries))
     if invocation.is_json:
-        documents.write(documents.health_document(report))
+        write_document(documents.health_document(report))
     elif not invocation.is_silent:
         text = health_text(report, invocation.paint(), only_wrong=invocation.verbosity < 0)
         if text:

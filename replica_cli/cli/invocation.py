@@ -77,7 +77,8 @@ class Invocation:
         install_command_line(self._command_line())
         configuration = self.read_configuration(overrides)
         settings = configuration.settings
-        install_redactor([settings.primary.password, *(s.password for s in settings.secondaries)])
+        tokens = () if settings.http.token is None else (settings.http.token,)
+        install_redactor([settings.primary.password, *(s.password for s in settings.secondaries), *tokens])
         picked = self._pick(settings)
         install_command_line(self._command_line(picked))
         form = self.start_logs(settings.logging, configuration.progress, display)

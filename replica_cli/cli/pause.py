@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import typer
 
+from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
-from replica_cli.cli.output import json as documents
-from replica_cli.cli.output.complete_commands import failures_of
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.failures import render_failure
+from replica_cli.cli.output.json import write_document
 from replica_cli.cli.output.plain_text import pauses_text
 from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode
+from replica_cli.documents.complete_commands import failures_of
 
 _CODES = (ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.SECONDARY)
 _MEANINGS = {1: "unexpected failure, or no stream or transfer ever ran for it"}
@@ -61,7 +62,7 @@ def _request_pause(invocation: Invocation, *, is_wanted: bool) -> None:
 
         reports = ask_to_pause(run.settings, run.secondaries, is_wanted=is_wanted)
     if invocation.is_json:
-        documents.write(documents.pauses_document(reports))
+        write_document(documents.pauses_document(reports))
     elif not invocation.is_silent and (text := pauses_text(reports, invocation.paint())):
         answer(text)
     failures = failures_of(reports)

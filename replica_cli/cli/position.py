@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import ALL, with_shared_options
-from replica_cli.cli.output import json as documents
-from replica_cli.cli.output.complete_commands import failures_of, filled
 from replica_cli.cli.output.console import answer, remark
+from replica_cli.cli.output.json import write_document
 from replica_cli.cli.output.plain_text import positions_text, resets_text
 from replica_cli.cli.output.reporters import ProgressForm, open_watch
 from replica_cli.cli.parsing import Command, Group
 from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.position import Position, parse_file_position
+from replica_cli.documents.complete_commands import failures_of, filled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +114,7 @@ def show(
 
         reports = show_positions(run.settings, run.secondaries)
     if invocation.is_json:
-        documents.write(documents.positions_document(reports))
+        write_document(documents.positions_document(reports))
     elif not invocation.is_silent:
         answer(positions_text(reports, invocation.paint()))
     invocation.end_if_failed(_failures(filled(reports)))
@@ -183,7 +184,7 @@ def reset(
     if dry_run and invocation.shows_text:
         answer(resets_text(plans, invocation.paint()))
     if dry_run and invocation.is_json:
-        documents.write(documents.resets_document(plans, is_dry_run=True))
+        write_document(documents.resets_document(plans, is_dry_run=True))
     invocation.end_if_failed(failures_of(plans))
     if not dry_run:
         if not yes or invocation.shows_text:  # show the plan before the question
@@ -191,7 +192,7 @@ def reset(
         confirm("Change this?", is_confirmed=yes)
         run_reset(run.settings, plans)
         if invocation.is_json:
-            documents.write(documents.resets_document(plans, is_dry_run=False))
+            write_document(documents.resets_document(plans, is_dry_run=False))
 
 
 def _failures(reports: Sequence[PositionReport]) -> list[Failure]:

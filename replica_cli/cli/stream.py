@@ -6,19 +6,21 @@ from typing import Annotated
 
 import typer
 
+from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
+from replica_cli.cli.listening import LISTEN, listening
 from replica_cli.cli.options import with_shared_options
-from replica_cli.cli.output import json as documents
-from replica_cli.cli.output.complete_commands import failures_of
 from replica_cli.cli.output.console import answer
 from replica_cli.cli.output.failures import render_failure
+from replica_cli.cli.output.json import write_document
 from replica_cli.cli.output.plain_text import stream_text
 from replica_cli.cli.output.reporters import open_reporter
 from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.settings import EngineChoice  # noqa: TC001 - as above
+from replica_cli.documents.complete_commands import failures_of
 
 HELP = help_text(
     "Keep the secondaries in step with the primary until stopped",
@@ -29,6 +31,7 @@ HELP = help_text(
         ("Keep all secondaries in step", "replica stream"),
         ("Catch up one secondary and end", "replica stream --secondary db2 --until-caught-up"),
         ("Wait on a second machine for the first to fail", "replica stream --standby"),
+        ("Show a status page on this machine", "replica stream --listen 127.0.0.1:9400"),
     ),
     exit_codes=(
         ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.FOUND, ExitCode.CONFIGURATION, ExitCode.POSITION,
@@ -82,30 +85,37 @@ def stream(
         EngineChoice | None,
         typer.Option("--engine", help="[[REPLICA_ENGINE]]", show_default=False, rich_help_panel="Behaviour"),
     ] = None,
+    listen: Annotated[str | None, LISTEN] = None,
 ) -> None:
     """Keep the secondaries in step with the primary until stopped."""
     from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
 
-    overrides = Overrides(engine=engine.value if engine else None)
+    overrides = Overrides(engine=engine.value if engine else None, listen=listen)
     run = invocation.load_context(overrides)
     with invocation.waiting(run):
         from replica_cli.service.stream import run_stream  # noqa: PLC0415 - not loaded if the settings are wrong
+        from replica_cli.supervisor.control import StreamControl  # noqa: PLC0415 - as above
 
     request = StreamRequest(
         run.secondaries, may_transfer=not no_transfer, until_caught_up=until_caught_up, is_standby=standby
     )
     paint = invocation.paint(to_stderr=True)
     title = f"replica stream from {run.settings.primary.name}"
-    with open_reporter(run.form, title, is_colored=paint.is_on) as reporter:
+    control = StreamControl(run.settings)
+    with (
+        open_reporter(run.form, title, is_colored=paint.is_on) as own_reporter,
+        listening(run, own_reporter, control) as reporter,
+    ):
         report = run_stream(
             run.settings,
             request,
             reporter,
             reload=invocation.reloading(run, overrides),
             watched=invocation.files_of(run) if watch_config else (),
+            control=control,
         )
     if invocation.is_json:
-        documents.write(documents.stream_summary(report), is_line=True)
+        write_document(documents.stream_summary(report), is_line=True)
     elif not invocation.is_silent:
         answer(stream_text(report, invocation.paint()))
     for failure in failures_of(report.workers) if not invocation.is_silent else ():

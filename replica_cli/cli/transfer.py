@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from replica_cli import documents
 from replica_cli.cli.confirmation import check_target, confirm
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
+from replica_cli.cli.listening import LISTEN, listening
 from replica_cli.cli.options import ALL, with_shared_options
-from replica_cli.cli.output import json as documents
-from replica_cli.cli.output.complete_commands import failures_of
 from replica_cli.cli.output.console import answer, remark
 from replica_cli.cli.output.failures import render_failure
+from replica_cli.cli.output.json import write_document
 from replica_cli.cli.output.plain_text import plans_text, transfer_text
 from replica_cli.cli.output.reporters import open_reporter
 from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.names import TableName
 from replica_cli.core.requests.transfer import TransferMode, TransferRequest
+from replica_cli.documents.complete_commands import failures_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +85,7 @@ def transfer(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask before rows are replaced", rich_help_panel="Behaviour")
     ] = False,
+    listen: Annotated[str | None, LISTEN] = None,
 ) -> None:
     """Copy the tables to the secondaries."""
     from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
@@ -94,7 +97,9 @@ def transfer(
     if not dry_run:
         check_target(is_confirmed=yes, has_target=is_all or bool(invocation.secondaries))
     overrides = Overrides(
-        workers=None if workers is None else str(workers), batch_size=None if batch_size is None else str(batch_size)
+        workers=None if workers is None else str(workers),
+        batch_size=None if batch_size is None else str(batch_size),
+        listen=listen,
     )
     run = invocation.load_context(overrides)
     with invocation.waiting(run):
@@ -120,10 +125,13 @@ def _run(invocation: Invocation, run: CommandContext, plans: tuple[PlannedTransf
 
     paint = invocation.paint(to_stderr=True)
     title = f"replica transfer from {run.settings.primary.name}"
-    with open_reporter(run.form, title, is_colored=paint.is_on) as reporter:
+    with (
+        open_reporter(run.form, title, is_colored=paint.is_on) as own_reporter,
+        listening(run, own_reporter) as reporter,
+    ):
         report = run_transfer(run.settings, plans, reporter)
     if invocation.is_json:
-        documents.write(documents.transfer_summary(report), is_line=True)
+        write_document(documents.transfer_summary(report), is_line=True)
     elif not invocation.is_silent:
         answer(transfer_text(report, invocation.paint()))
     for failure in failures_of(report.copies) if not invocation.is_silent else ():
@@ -133,7 +141,7 @@ def _run(invocation: Invocation, run: CommandContext, plans: tuple[PlannedTransf
 
 def _show(invocation: Invocation, plans: Sequence[TransferPlan]) -> None:
     if invocation.is_json:
-        documents.write(documents.plans_document(plans))
+        write_document(documents.plans_document(plans))
     elif not invocation.is_silent:
         answer(plans_text(plans, invocation.paint()))
 

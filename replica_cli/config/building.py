@@ -9,6 +9,7 @@ from replica_cli.core.settings import (
     Apply,
     Batching,
     Graylog,
+    Http,
     Logging,
     Network,
     OwnSettings,
@@ -43,7 +44,7 @@ def settings_of(declared: Declarations) -> Settings:
     primary = _primary(declared)
     selection = selection_of(declared.schemas, declared.tables, declared.exclude_tables, declared.state_schema)
     rules = tuple(TableRule(r.tables, r.engine, r.ddl, r.on_table_failure) for r in declared.rules)
-    network = declared.network
+    network, http = declared.network, declared.http
     return Settings(
         primary=primary,
         secondaries=tuple(_secondary(each, primary, declared.secondary_tls) for each in declared.secondaries),
@@ -61,6 +62,7 @@ def settings_of(declared: Declarations) -> Settings:
         max_lag_seconds=declared.health.max_lag,
         accepted_drift=declared.health.accepted_drift,
         progress_folder=declared.transfer.progress_folder,
+        http=Http(http.listen, http.token, http.tls_cert, http.tls_key, http.client_ca),
         own=_own(declared, rules),
     )
 

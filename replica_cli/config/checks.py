@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from replica_cli.config.catalogue import Path
-    from replica_cli.config.declarations import Declarations, RetryGroup, TlsGroup
+    from replica_cli.config.declarations import Declarations, HttpGroup, RetryGroup, TlsGroup
     from replica_cli.core.selection import Selection
 
 LEAST_LEASE_SECONDS = 3.0
@@ -58,6 +58,7 @@ def check(declared: Declarations, called: Callable[[Path], str]) -> Iterator[Fin
     yield from _check_filters(declared, called)
     yield from _check_rules(declared, called)
     yield from _check_tls(declared, called)
+    yield from _check_http(declared.http, called)
 
 
 def _check_secondaries(declared: Declarations) -> Iterator[Finding]:
@@ -159,3 +160,21 @@ def _check_tls(declared: Declarations, called: Callable[[Path], str]) -> Iterato
             yield Finding((*at, "ca"), text, is_warning=True)
         if tls.key is not None and tls.cert is None:
             yield Finding((*at, "key"), f"needs {names['cert']} as well", ((*at, "cert"),))
+
+
+def _check_http(http: HttpGroup, called: Callable[[Path], str]) -> Iterator[Finding]:
+    names = {name: called(("http", name)) for name in ("tls_cert", "tls_key", "token", "client_ca")}
+    if (http.tls_cert is None) != (http.tls_key is None):
+        missing = "tls_key" if http.tls_key is None else "tls_cert"
+        given: Path = ("http", "tls_cert" if missing == "tls_key" else "tls_key")
+        yield Finding(("http", missing), "is not set: TLS needs the certificate and its key", (given,))
+    if http.client_ca is not None and http.tls_cert is None:
+        text = f"needs {names['tls_cert']} and {names['tls_key']}"
+        yield Finding(("http", "client_ca"), text, (("http", "tls_cert"),))
+    if http.listen is not None and not http.listen.is_local and http.token is None and http.client_ca is None:
+        text = (
+            f"{http.listen} can be reached from other machines: set {names['token']}_FILE (a file made with "
+            f"`(umask 077; openssl rand -hex 32 > http-token)`), or {names['client_ca']} with a certificate, or "
+            f"listen on 127.0.0.1:{http.listen.port}"
+        )
+        yield Finding(("http", "listen"), text, (("http", "token"), ("http", "client_ca")))

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from replica_cli.config import parsers
 from replica_cli.config.accepted_drift import drift_patterns
 from replica_cli.config.filters import excluded_patterns, routes, schema_name, table_patterns
+from replica_cli.config.http import http_token, listen_address
 from replica_cli.config.types import (
     Bool,
     Count,
@@ -35,7 +36,16 @@ from replica_cli.config.types import (
     size,
 )
 from replica_cli.core.differences import AcceptedDrift
-from replica_cli.core.settings import DdlPolicy, EngineChoice, LogFormat, LogRows, TableFailurePolicy, TlsMode
+from replica_cli.core.settings import (
+    DdlPolicy,
+    EngineChoice,
+    ListenAddress,
+    LogFormat,
+    LogRows,
+    Secret,
+    TableFailurePolicy,
+    TlsMode,
+)
 
 _LAYERS = "layers"
 LAST_SERVER_ID = 2**32 - 1
@@ -316,6 +326,34 @@ class LoggingGroup(Group):
     graylog: GraylogGroup = group(default_factory=GraylogGroup)
 
 
+class HttpGroup(Group):
+    """The HTTP server of `stream` and `transfer`."""
+
+    listen: Annotated[ListenAddress | None, Text(listen_address, {"type": "string"})] = setting(
+        None,
+        "REPLICA_LISTEN",
+        "where `stream` and `transfer` answer HTTP: `address:port` or `unix:/path`; nothing listens if not given",
+    )
+    token: Annotated[Secret | None, Text(http_token, {"type": "string"}, keeps_blanks=True)] = setting(
+        None, "REPLICA_HTTP_TOKEN", "token that HTTP requests need that change something", is_secret=True
+    )
+    tls_cert: ReadableFile = setting(
+        None,
+        "REPLICA_HTTP_TLS_CERT",
+        "PEM file with the certificate of the HTTP server, which then speaks TLS",
+        is_file=True,
+    )
+    tls_key: ReadableFile = setting(
+        None, "REPLICA_HTTP_TLS_KEY", "PEM file with the key of that certificate", is_file=True
+    )
+    client_ca: ReadableFile = setting(
+        None,
+        "REPLICA_HTTP_CLIENT_CA",
+        "PEM file with the authority that signed the certificates of HTTP clients",
+        is_file=True,
+    )
+
+
 class Declarations(BaseSettings):
     """All settings, in the order of the documents: the configuration file has this form."""
 
@@ -355,6 +393,7 @@ class Declarations(BaseSettings):
     network: NetworkGroup = group(default_factory=NetworkGroup)
     health: HealthGroup = group(default_factory=HealthGroup)
     logging: LoggingGroup = group(default_factory=LoggingGroup)
+    http: HttpGroup = group(default_factory=HttpGroup)
 
     @classmethod
     def settings_customise_sources(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.core.status import WorkerStatus
 
 
@@ -32,3 +34,25 @@ class SilentReporter:
 
     def on_stopping(self, message: str) -> None:
         """Ignore the message."""
+
+
+class Reporters:
+    """A reporter that passes everything on to several reporters, in their order."""
+
+    def __init__(self, reporters: Sequence[Reporter]) -> None:
+        self._reporters = tuple(reporters)
+
+    def on_status(self, status: WorkerStatus) -> None:
+        """Pass the snapshot on."""
+        for reporter in self._reporters:
+            reporter.on_status(status)
+
+    def on_note(self, instance: str, message: str) -> None:
+        """Pass the message on."""
+        for reporter in self._reporters:
+            reporter.on_note(instance, message)
+
+    def on_stopping(self, message: str) -> None:
+        """Pass the message on."""
+        for reporter in self._reporters:
+            reporter.on_stopping(message)

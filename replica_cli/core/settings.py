@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING
 from replica_cli.core.selection import pattern_of
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterable, Mapping
 
     from replica_cli.core.differences import AcceptedDrift
     from replica_cli.core.names import TableName
     from replica_cli.core.selection import Selection
+
+
+_LOOPBACK = re.compile(r"localhost\.?|127(\.\d{1,3}){3}|::1")
 
 
 class Secret:
@@ -77,6 +80,53 @@ class Server:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.host}:{self.port})"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """Where the HTTP server listens: a host and port, or the path of a Unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: Path | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Return True if only programs of this machine can connect."""
+        return self.path is not None or is_loopback(self.host)
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return True if a host name or address is one of this machine's loopback interface."""
+    return _LOOPBACK.fullmatch(host.lower()) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """The HTTP server of `stream` and `transfer`. Without an address nothing listens.
+
+    Attributes:
+        token: what a client must send to change something; None: nothing can be changed.
+        tls_cert: PEM file with the server's certificate; `tls_key` has its key.
+        client_ca: PEM file with the authority of the clients' certificates; None: clients need none.
+        body_bytes: the largest body of a request.
+        requests_per_second: how many requests a client may make in the long run.
+        connections: how many connections are open at one time at most.
+    """
+
+    listen: ListenAddress | None = None
+    token: Secret | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    client_ca: Path | None = None
+    body_bytes: int = 64 * 1024
+    requests_per_second: float = 50.0
+    connections: int = 100
 
 
 class DdlPolicy(StrEnum):
@@ -287,6 +337,7 @@ class Settings:
     max_lag_seconds: float = 60.0
     accepted_drift: tuple[AcceptedDrift, ...] = ()
     progress_folder: Path = Path()
+    http: Http = Http()
     own: Mapping[str, OwnSettings] = field(default_factory=dict)
 
     def of(self, secondary: str) -> Settings:

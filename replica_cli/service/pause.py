@@ -26,12 +26,15 @@ _POLL_SECONDS = 0.25
 _PATIENCE_SECONDS = 30.0
 
 
-def ask_to_pause(settings: Settings, secondaries: Sequence[Server], *, is_wanted: bool) -> tuple[PauseReport, ...]:
+def ask_to_pause(
+    settings: Settings, secondaries: Sequence[Server], *, is_wanted: bool, stop: StopToken | None = None
+) -> tuple[PauseReport, ...]:
     """Write the request to each secondary and wait, half a minute at most, until the running process follows it.
 
-    A secondary that cannot be reached has a failure in its report; the others are asked nevertheless.
+    A secondary that cannot be reached has a failure in its report; the others are asked nevertheless. `stop` ends
+    the wait.
     """
-    with stopping_on_signals() as stop_signals:
+    with stopping_on_signals(stop) as stop_signals:
         return tuple(_request(settings, server, stop_signals.token, is_wanted=is_wanted) for server in secondaries)
 
 

@@ -19,7 +19,7 @@ from replica_cli.supervisor.service_manager import ServiceManager
 from replica_cli.supervisor.signal_requests import SignalRequests
 from replica_cli.supervisor.signals import stopping_on_signals
 from replica_cli.supervisor.supervisor import report_of_dead_worker, supervise
-from replica_cli.supervisor.worker_handle import WorkerHandle
+from replica_cli.supervisor.worker_handle import WorkerHandle, newest_of
 from replica_cli.worker.messages import WorkerConfig
 from replica_cli.worker.wakeup import Wakeup
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from replica_cli.core.requests.stream import StreamRequest
     from replica_cli.core.settings import Settings
     from replica_cli.stop import StopToken
+    from replica_cli.supervisor.control import StreamControl
 
 
 def run_stream(
@@ -42,6 +43,7 @@ def run_stream(
     stop: StopToken | None = None,
     reload: Callable[[], ReloadReport] | None = None,
     watched: Sequence[Path] = (),
+    control: StreamControl | None = None,
 ) -> StreamReport:
     """Stream to all secondaries until a stop (SIGINT, SIGTERM or `stop`), or until each stream has ended by itself.
 
@@ -53,15 +55,18 @@ def run_stream(
         reload: reads the settings again for SIGHUP, and returns what has changed. SIGUSR1 reports the status of each
             secondary.
         watched: files of settings; if one changes, the settings are read again as at SIGHUP.
+        control: takes requests of other threads while the stream runs.
 
     """
     workers = [WorkerHandle(_config(settings, request, index)) for index in _indexes(settings, request)]
     with contextlib.ExitStack() as context:
         wakeup = context.enter_context(Wakeup())
         service = ServiceManager(take_service_variables())
-        requests = SignalRequests(wakeup.wake, service.reloading)
+        requests = SignalRequests(wakeup.wake, control, service.reloading)
         stop_signals = context.enter_context(stopping_on_signals(stop, also=requests.handlers))
         context.enter_context(stop_signals.token.waking(wakeup.wake))
+        if control is not None:
+            context.enter_context(control.attached(wakeup.wake, lambda: newest_of(workers)))
         context.enter_context(FileWatch(watched, lambda: requests.request_reload("changed file")))
         for worker in workers:
             reporter.on_status(WorkerStatus(worker.config.server.name))

@@ -125,8 +125,18 @@ def _shown(plan: CopyPlan, request: TransferRequest, warnings: tuple[str, ...]) 
     )
 
 
-def run_transfer(settings: Settings, plans: tuple[PlannedTransfer, ...], reporter: Reporter) -> TransferReport:
-    """Copy to all secondaries side by side. A stop keeps what was copied: `--resume` goes on from there."""
+def run_transfer(
+    settings: Settings, plans: tuple[PlannedTransfer, ...], reporter: Reporter, stop: StopToken | None = None
+) -> TransferReport:
+    """Copy to all secondaries side by side. A stop keeps what was copied: `--resume` goes on from there.
+
+    Args:
+        settings: the settings of the command.
+        plans: what to copy.
+        reporter: receives the progress.
+        stop: the token that stops all copies, None for a new one. SIGINT and SIGTERM set it.
+
+    """
     servers = {s.name: s for s in settings.secondaries}
 
     def copy(planned: PlannedTransfer) -> CopyReport:
@@ -134,7 +144,7 @@ def run_transfer(settings: Settings, plans: tuple[PlannedTransfer, ...], reporte
         return _copy(settings.of(server.name), server, planned, heard.token, reporter)
 
     with (
-        stopping_on_signals() as heard,
+        stopping_on_signals(stop) as heard,
         calling_at_stop(heard, lambda: reporter.on_stopping(_STOPPING)),
         ThreadPoolExecutor(max_workers=max(1, len(plans))) as pool,
     ):

@@ -1,4 +1,7 @@
-"""Do what signals request of a running stream: SIGHUP reads the settings again, SIGUSR1 reports the status."""
+"""Do what is requested of a running stream: SIGHUP reads the settings again, SIGUSR1 reports the status.
+
+Other threads of the process request the same through a `StreamControl`.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,23 @@ import contextlib
 import logging
 import signal
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from replica_cli.core.errors import ConfigurationError
+from replica_cli.core.reports.reload import Change, ReloadReport
 from replica_cli.core.wording import counted, duration, phase_text, uncommitted_text
 from replica_cli.logs import Tag, log, set_level
+from replica_cli.supervisor.control import NotStreaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from replica_cli.core.reporter import Reporter
-    from replica_cli.core.reports.reload import ReloadReport
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import WorkerStatus
+    from replica_cli.supervisor.control import ControlRequest, StreamControl
     from replica_cli.worker.messages import WorkerConfig
 
 logger = logging.getLogger(__name__)
@@ -44,16 +50,19 @@ class SignalRequests:
     def __init__(
         self,
         wake: Callable[[], None],
+        control: StreamControl | None = None,
         reloading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
-        """Prepare for signals.
+        """Prepare for requests.
 
         Args:
             wake: ends the wait of the thread that calls `answer`.
+            control: has the requests of other threads, None if there are none.
             reloading: its context lasts while the settings are read again.
 
         """
         self._wake = wake
+        self._control = control
         self._reloading = reloading
         self._reload = threading.Event()
         self._cause = ""
@@ -94,37 +103,78 @@ class SignalRequests:
         if self._reload.is_set():
             self._reload.clear()
             if reload is not None and workers:
-                with self._reloading():
-                    _reload(workers, reload, self._cause)
+                with contextlib.suppress(ConfigurationError):  # it is logged
+                    self._use(workers, self._reread(workers, reload, self._cause))
+        for request in self._control.take() if self._control is not None else ():
+            self._answer(request, workers, reload)
+
+    def _answer(
+        self, request: ControlRequest, workers: Sequence[ReloadableWorker], reload: Callable[[], ReloadReport] | None
+    ) -> None:
+        """Do what another thread requests, and let it know the result or the error."""
+        try:
+            result = self._result(request, workers, reload)
+            self._use(workers, result)
+        except Exception as error:  # noqa: BLE001 - the thread that asked raises it, and the stream goes on
+            request.answer.set_exception(error)
+        else:
+            request.answer.set_result(result)
+
+    def _result(
+        self, request: ControlRequest, workers: Sequence[ReloadableWorker], reload: Callable[[], ReloadReport] | None
+    ) -> ReloadReport:
+        if request.level is not None:
+            settings = workers[0].config.settings if self._control is None else self._control.settings
+            return _with_level(settings, request.level, request.by)
+        if reload is None:
+            raise NotStreaming("this stream cannot read its settings again")
+        return self._reread(workers, reload, request.by)
+
+    def _reread(
+        self, workers: Sequence[ReloadableWorker], reload: Callable[[], ReloadReport], cause: str
+    ) -> ReloadReport:
+        with self._reloading():
+            return _logged(reload, cause, workers[0].config.settings.logging.level)
+
+    def _use(self, workers: Sequence[ReloadableWorker], result: ReloadReport) -> None:
+        if not result.taken:
+            return
+        if result.settings.logging.level != workers[0].config.settings.logging.level:
+            set_level(result.settings.logging.level)
+        for worker in workers:
+            worker.take(result.settings.of(worker.config.server.name))
+        if self._control is not None:
+            self._control.settings = result.settings
 
 
-def _reload(workers: Sequence[ReloadableWorker], reload: Callable[[], ReloadReport], cause: str) -> None:
+def _logged(reload: Callable[[], ReloadReport], cause: str, level_before: str) -> ReloadReport:
+    """Return what a reload changes, and log it. Raises ConfigurationError, which it logs too."""
     try:
         result = reload()
     except ConfigurationError as error:
         log(logger, logging.ERROR, Tag.ERROR, "%s: the settings are wrong, the old ones stay in use: %s", cause, error)
-        return
+        raise
+    level_now = result.settings.logging.level
+    if level_now != level_before and not any(c.after == level_now for c in result.taken):
+        # The level that was set through HTTP lasts until the next reload.
+        result = replace(result, taken=(*result.taken, Change("REPLICA_LOG_LEVEL", level_before, level_now)))
     for changes, level, text in (
         (result.taken, logging.INFO, "%s: new values in use: %s"),
         (result.refused, logging.WARNING, "%s: changed, in use only after a new start: %s"),
     ):
         if changes:
-            log(
-                logger,
-                level,
-                Tag.INFO if level == logging.INFO else Tag.WARN,
-                text,
-                cause,
-                ", ".join(map(str, changes)),
-            )
-    if not result.taken:
-        if not result.refused:
-            log(logger, logging.INFO, Tag.INFO, "%s: settings unchanged", cause)
-        return
-    if result.settings.logging.level != workers[0].config.settings.logging.level:
-        set_level(result.settings.logging.level)
-    for worker in workers:
-        worker.take(result.settings.of(worker.config.server.name))
+            tag = Tag.INFO if level == logging.INFO else Tag.WARN
+            log(logger, level, tag, text, cause, ", ".join(map(str, changes)))
+    if not result.taken and not result.refused:
+        log(logger, logging.INFO, Tag.INFO, "%s: settings unchanged", cause)
+    return result
+
+
+def _with_level(settings: Settings, level: str, by: str) -> ReloadReport:
+    log(logger, logging.INFO, Tag.INFO, "%s: the log level is %s", by, level)
+    change = Change("REPLICA_LOG_LEVEL", settings.logging.level, level)
+    changed = replace(settings, logging=replace(settings.logging, level=level))
+    return ReloadReport(changed, (change,) if changed != settings else ())
 
 
 def _status_text(status: WorkerStatus) -> str:

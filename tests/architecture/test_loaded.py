@@ -60,5 +60,6 @@ def test_a_worker_has_loaded_what_its_functions_import() -> None:
         for name in _imports_in_functions(path)
         if name not in loaded
     }
+    assert not loaded & {"fastapi", "starlette", "uvicorn", "pydantic", "replica_cli.api"}
     # The logs are set up before anything is connected.
     assert late == {"logs/setup.py: replica_cli.logs.graylog"}

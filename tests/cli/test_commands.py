@@ -15,8 +15,18 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 COMMANDS = {
-    "stream": ["--no-transfer", "--until-caught-up", "--standby", "--engine", "--secondary", "--json"],
-    "transfer": ["--resume", "--restart", "--table", "--workers", "--batch-size", "--dry-run", "--yes", "--all"],
+    "stream": ["--no-transfer", "--until-caught-up", "--standby", "--engine", "--listen", "--secondary", "--json"],
+    "transfer": [
+        "--resume",
+        "--restart",
+        "--table",
+        "--workers",
+        "--batch-size",
+        "--dry-run",
+        "--yes",
+        "--all",
+        "--listen",
+    ],
     "pause": ["--secondary", "--json"],
     "resume": ["--secondary", "--json"],
     "position show": ["--watch", "--interval", "--count", "--secondary", "--json"],

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from replica_cli import documents
 from replica_cli.cli import drift
 from replica_cli.cli.output import board, live, plain_text, watch_lines
-from replica_cli.cli.output import json as documents
 from replica_cli.cli.output.console import Painter
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.core.differences import Aspect, Difference, DriftReport, Severity

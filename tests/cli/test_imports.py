@@ -30,6 +30,9 @@ main()
 """
 
 
+HTTP = ("fastapi", "starlette", "uvicorn", "h11", "anyio")
+
+
 def modules_of(folder: Path, *words: str, code: int) -> set[str]:
     """Return the modules that a command imports to its end."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MARIA_", "REPLICA_"))}  # noqa: TID251
@@ -68,7 +71,7 @@ def test_a_command_loads_no_library_that_it_does_not_need_and_no_other_command(w
     # Without settings each ends before it asks a server.
     modules = modules_of(tmp_path, *words.split(), code=10)
     assert not packages_of(modules) & {
-        "rich", "cryptography", "pymysql", "yaml", "fastapi", "uvicorn", "prometheus_client",
+        "rich", "cryptography", "pymysql", "yaml", "prometheus_client", *HTTP,
     }  # fmt: skip
     assert commands_among(modules) == {words.split(maxsplit=1)[0]}
 

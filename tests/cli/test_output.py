@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from replica_cli.cli.output import json as documents
+from replica_cli import documents
 from replica_cli.cli.output import plain_text, units
 from replica_cli.cli.output.console import ColorChoice, Painter, is_colored
 from replica_cli.cli.output.line_reporters import LineReporter, Thinning, status_text

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.cli.output import json as documents
+from replica_cli import documents
 from replica_cli.cli.output.watch_lines import write_json_round, write_round
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.reports.failure import Failure, Unknown

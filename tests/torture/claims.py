@@ -7,14 +7,15 @@ question; the secondary is read after the answer. So a transaction that is missi
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-Document = dict[str, Any]
+Document = Mapping[str, Any]
 
 # A heartbeat may be ten seconds old before its phase and lag no longer count (health/secondary.py). Five more, because
 # a link that is silent counts as dead after the read timeout of five seconds.

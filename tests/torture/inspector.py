@@ -9,9 +9,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from replica_cli.cli.output.json import health_document, positions_document
 from replica_cli.config.loading import load_settings
 from replica_cli.core.requests.health import HealthRequest
+from replica_cli.documents import health_document, positions_document
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.service.health import check_health
 from replica_cli.service.position import show_positions

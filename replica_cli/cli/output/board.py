@@ -14,7 +14,6 @@ from rich.text import Text
 
 from replica_cli.cli.output import units
 from replica_cli.cli.output.cells import PHASE_STYLES, cut, one_line, plain
-from replica_cli.cli.output.complete_commands import filled
 from replica_cli.cli.output.copy_bars import CopyBars
 from replica_cli.cli.output.live_block import LiveBlock
 from replica_cli.cli.output.outlets import has_no_reader
@@ -31,6 +30,7 @@ from replica_cli.core.position import Position
 from replica_cli.core.printable import printable
 from replica_cli.core.status import CopyProgress, Phase
 from replica_cli.core.wording import short_reason, uncommitted_text
+from replica_cli.documents.complete_commands import filled
 from replica_cli.logs.redaction import redact
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Builds the answers of `replica config check` and `replica config show`, as text and as JSON."""
+"""Builds the answers of `replica config check` and `replica config show` as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.cli.output.console import Painter
-    from replica_cli.cli.output.json import Document
     from replica_cli.core.reports.configuration import ConfigurationReport, SettingReport
 
 
@@ -25,17 +24,6 @@ def check_text(report: ConfigurationReport, paint: Painter) -> str:
     return "\n".join(lines)
 
 
-def check_document(report: ConfigurationReport) -> Document:
-    """Return the answer of `config check` as JSON; problems are an error."""
-    return {
-        "is_valid": True,
-        "file": report.file or None,
-        "primary": report.primary,
-        "secondaries": list(report.secondaries),
-        "warnings": list(report.warnings),
-    }
-
-
 def settings_text(settings: Sequence[SettingReport], paint: Painter) -> str:
     """Return the answer of `config show` for people."""
     if not settings:
@@ -45,20 +33,3 @@ def settings_text(settings: Sequence[SettingReport], paint: Painter) -> str:
         for s in settings
     ]
     return columns(("setting", "value", "from"), rows, paint) + f"\n{counted(len(rows), 'setting')}"
-
-
-def settings_document(settings: Sequence[SettingReport], file: str) -> Document:
-    """Return the answer of `config show` as JSON."""
-    return {
-        "file": file or None,
-        "settings": [
-            {
-                "name": s.name,
-                "variable": s.variable or None,
-                "value": s.value,
-                "source": s.source,
-                "origin": s.origin or None,
-            }
-            for s in settings
-        ],
-    }

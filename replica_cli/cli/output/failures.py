@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from replica_cli.cli.output import json as documents
+from replica_cli import documents
 from replica_cli.cli.output.console import remark
+from replica_cli.cli.output.json import write_document
 from replica_cli.core.commands import fill
 from replica_cli.core.printable import printable
 
@@ -21,7 +22,7 @@ def render_failure(failure: Failure, *, is_json: bool, paint: Painter, problems:
     """Write one error. `problems` replace its message, one on each line; commands in message and hint are completed."""
     failure = replace(failure, message=fill(failure.message), hint=failure.hint and fill(failure.hint))
     if is_json:
-        documents.write(documents.failure_document(failure, problems), is_line=True, to_stderr=True)
+        write_document(documents.failure_document(failure, problems), is_line=True, to_stderr=True)
         return
     lines = [f"{paint.bad('error')}: {printable(text)}" for text in problems or (failure.message,)]
     if failure.hint:

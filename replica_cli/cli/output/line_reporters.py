@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.cli.output import json as documents
+from replica_cli import documents
 from replica_cli.cli.output import units
+from replica_cli.cli.output.json import write_document
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.limiting import known_part, limit_text
 from replica_cli.core.status import ENDED, LISTED_TABLES_LIMIT, Phase, TableState
@@ -147,11 +148,11 @@ class JsonReporter:
     def on_status(self, status: WorkerStatus) -> None:
         """Write the snapshot if it must be shown."""
         if self._thinning.is_due(status):
-            documents.write(documents.status_line(status), is_line=True)
+            write_document(documents.status_line(status), is_line=True)
 
     def on_note(self, instance: str, message: str) -> None:
         """Write the message."""
-        documents.write(documents.note_line(instance, message), is_line=True)
+        write_document(documents.note_line(instance, message), is_line=True)
 
     def on_stopping(self, message: str) -> None:
         """Write the message."""

@@ -6,7 +6,6 @@ import functools
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from replica_cli.cli.output import units
-from replica_cli.cli.output.complete_commands import filled
 from replica_cli.cli.output.console import Painter
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.limiting import NAMES, REMEDIES
@@ -24,6 +23,7 @@ from replica_cli.core.wording import (
     short_reason,
     uncommitted_text,
 )
+from replica_cli.documents.complete_commands import filled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.cli.output import json as documents
+from replica_cli import documents
 from replica_cli.cli.output import units
-from replica_cli.cli.output.complete_commands import filled
 from replica_cli.cli.output.console import answer
+from replica_cli.cli.output.json import write_document
 from replica_cli.cli.output.outlets import has_no_reader
 from replica_cli.cli.output.watch_words import absence_text, failure_text, primary_text, quarantined, state_text
 from replica_cli.core.position import Position
 from replica_cli.core.printable import printable
 from replica_cli.core.wording import copy_text, short_reason, uncommitted_text
+from replica_cli.documents.complete_commands import filled
 from replica_cli.logs import Tag
 from replica_cli.logs.formats import timestamp
 
@@ -34,7 +35,7 @@ def write_round(each: WatchRound) -> bool:
 
 def write_json_round(each: WatchRound) -> bool:
     """Write one JSON line; return False if stdout has no reader any more."""
-    documents.write(documents.watch_line(each), is_line=True)
+    write_document(documents.watch_line(each), is_line=True)
     return not has_no_reader()
 
 
