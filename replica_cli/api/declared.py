@@ -1,6 +1,6 @@
 """The metrics of a running command: each is declared once, with its name, type, help, labels and the way to its value.
 
-The collector and the table in docs/operations/metrics.md are made of `METRICS`.
+The collector and the table in docs/operations/monitor.md are made of `METRICS`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
+import yaml
 
 from replica_cli.api.declared import metrics_table
 from replica_cli.api.textfile import textfile_table
@@ -41,11 +42,22 @@ def parts() -> Iterator[Part]:
     yield Part(DOCS / "configuration.md", "settings of the file", f"\n{file_only_table()}\n")
     yield Part(DOCS / "how-it-works" / "errors.md", "attempts", f"\n{attempts_table()}\n")
     yield Part(DOCS / "how-it-works" / "state.md", "transitions", f"\n{_transitions()}\n\n")
-    yield Part(DOCS / "operations" / "metrics.md", "metrics", f"\n{metrics_table()}\n\n")
-    yield Part(DOCS / "operations" / "metrics.md", "textfile metrics", f"\n{textfile_table()}\n\n")
+    yield Part(DOCS / "operations" / "monitor.md", "alerts", f"\n{_alerts()}\n\n")
+    yield Part(DOCS / "operations" / "monitor.md", "metrics", f"\n{metrics_table()}\n\n")
+    yield Part(DOCS / "operations" / "monitor.md", "textfile metrics", f"\n{textfile_table()}\n\n")
     for name, command in commands().items():
         yield Part(DOCS / "commands.md", f"help of replica {name}", f"\n```text\n{_help(name, command)}\n```\n\n")
     yield Part(coverage.DOCUMENT, coverage.PART, f"\n{coverage.tables()}\n")
+
+
+def _alerts() -> str:
+    """Return the table of the alerts, from the rules of the examples."""
+    rules = yaml.safe_load((ROOT / "examples" / "prometheus" / "alerts.yml").read_text())
+    lines = ["| alert | severity | condition | for |", "|---|---|---|---|"]
+    for rule in (rule for group in rules["groups"] for rule in group["rules"]):
+        cells = (f"`{rule['alert']}`", rule["labels"]["severity"], f"`{rule['expr']}`", rule.get("for", ""))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _transitions() -> str:
