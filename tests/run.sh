@@ -77,7 +77,7 @@ fi
 ensure_server
 if [ "${REPLICA_TEST_SERVERS:-}" = all ]; then
     prepare_roots
-    prepare_browser
+    prepare_observers
 fi
 # A whole run mostly waits, for servers and clocks: several processes, each with servers of its own.
 [ "${#arguments[@]}" -gt 0 ] || arguments=(-n 4 --dist worksteal)

@@ -1,22 +1,9 @@
-# Servers of other releases, and a browser, for `tests/run.sh --servers all`: sourced, not run. Needs examples/setup.sh.
+# Servers of other releases, a browser and Prometheus, for `tests/run.sh --servers all`: sourced, not run. Needs examples/setup.sh.
 
 # What is missing is said and left out: the tests' first lines name the servers that are covered.
 prepare_roots() {
     prepare_root trixie mariadb-server-core usr/sbin/mariadbd
     prepare_root sid mysql-server-core usr/sbin/mysqld
-}
-
-# The browser of tests/browser. Without it these tests are skipped, and say so.
-prepare_browser() {
-    ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null || return 0
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        say "without root and apt-get the status page is not tested in a browser"
-        return
-    fi
-    say "installing chromium and its driver from the system's packages"
-    apt-cache show chromium-driver >/dev/null 2>&1 || apt-get update -qq >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver >&2 ||
-        say "chromium could not be installed: the status page is not tested in a browser"
 }
 
 # prepare_root suite package program
@@ -58,6 +45,40 @@ build_root() {
 install_debootstrap() {
     command -v apt-get >/dev/null || return 1
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap >/dev/null 2>&1
+}
+
+# Programs that some tests look at replica with: Prometheus, a browser, systemd's checks of units. Root and Debian only.
+# What is missing is said, and its tests are skipped.
+prepare_observers() {
+    local programs="prometheus prometheus-node-exporter chromium chromedriver systemd-analyze" missing="" name
+    for name in $programs; do
+        command -v "$name" >/dev/null || missing="$missing $name"
+    done
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        say "not covered without root and apt-get:$missing"
+        return 0
+    fi
+    say "installing for tests:$missing"
+    apt-cache show chromium-driver >/dev/null 2>&1 || apt-get update -qq >&2
+    without_services apt-get install -y -qq --no-install-recommends \
+        prometheus prometheus-node-exporter chromium chromium-driver systemd >/dev/null 2>&1 ||
+        say "could not be installed, so not all of these are covered:$missing"
+}
+
+# Packages of servers must not start them: the tests start their own.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then
+        DEBIAN_FRONTEND=noninteractive "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    DEBIAN_FRONTEND=noninteractive "$@"
+    local status=$?
+    rm -f "$policy"
+    return "$status"
 }
 
 # The mirror that this machine uses; empty where its packages are not Debian's.
