@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from replica_cli.config import parsers
 from replica_cli.config.accepted_drift import NO_DRIFT, accepted_drift
 from replica_cli.config.filters import read_selection
-from replica_cli.config.http import read_http
 from replica_cli.config.overrides import Overrides
 from replica_cli.config.servers import read_primary, read_secondaries, read_server_id
 from replica_cli.config.sources import Sources, process_environment
@@ -22,6 +21,7 @@ from replica_cli.core.settings import (
     DdlPolicy,
     EngineChoice,
     Graylog,
+    Http,
     LogFormat,
     Logging,
     Network,
@@ -43,6 +43,10 @@ _QUEUE_BYTES = parsers.size_between(256 << 10, 4 << 30)
 _BATCH_AGE = parsers.duration_up_to(60.0)
 _COUNT = parsers.whole_number(1, 1_000_000)
 _FAR_WORKERS = 16
+_HTTP = (
+    "REPLICA_LISTEN", "REPLICA_HTTP_TOKEN_FILE", "REPLICA_HTTP_TLS_CERT", "REPLICA_HTTP_TLS_KEY",
+    "REPLICA_HTTP_CLIENT_CA",
+)  # fmt: skip
 _HINT = "example.env lists every variable with its default; a line of `.env` is NAME=value or NAME='any value'"
 
 
@@ -129,7 +133,7 @@ def _read(sources: Sources) -> Settings:
         max_lag_seconds=sources.parsed("REPLICA_MAX_LAG", parsers.positive_duration, 60.0),
         accepted_drift=sources.parsed("REPLICA_ACCEPTED_DRIFT", accepted_drift, NO_DRIFT),
         progress_folder=sources.parsed("REPLICA_PROGRESS_FOLDER", Path, Path()),
-        http=read_http(sources),
+        http=_read_http(sources),
     )
 
 
@@ -218,6 +222,14 @@ def _read_apply(sources: Sources) -> Apply:
         ddl_lock_wait=sources.parsed("REPLICA_DDL_LOCK_WAIT", parsers.duration, standard.ddl_lock_wait),
         compacts=sources.parsed("REPLICA_COMPACT", parsers.boolean, standard.compacts),
     )
+
+
+def _read_http(sources: Sources) -> Http:
+    if all(sources.text(name) is None for name in _HTTP):
+        return Http()
+    from replica_cli.config.http import read_http  # noqa: PLC0415 - most commands do not listen
+
+    return read_http(sources)
 
 
 def _progress(text: str) -> str:

@@ -27,8 +27,10 @@ A position is {"file", "pos", "gtid"}: file and pos are null if only the GTID se
 """
 
 from replica_cli.documents.reports import (
+    Document,
     demo_summary,
     drift_document,
+    dumps,
     failure_document,
     health_document,
     note_line,
@@ -41,7 +43,6 @@ from replica_cli.documents.reports import (
     stream_summary,
     transfer_summary,
 )
-from replica_cli.documents.text import Document, dumps
 
 __all__ = [
     "Document",
