@@ -163,6 +163,22 @@ def test_a_thousand_connections_do_not_keep_others_out(monkeypatch: pytest.Monke
         assert small.get("/api/v1/secondaries").status == 200
 
 
+def test_not_all_connections_wait_for_a_database_server_that_does_not_answer(site: Site) -> None:
+    site.questions.may_answer.clear()
+    statuses: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(site.get("/api/v1/positions").status)) for _ in range(30)
+    ]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(statuses) == 10, "those that are too many to be refused")
+    assert site.get("/healthz").status == 200
+    site.questions.may_answer.set()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(statuses) == [200] * 20 + [429] * 10
+
+
 def test_a_request_that_waits_for_a_database_server_is_not_cut_for_a_new_one(
     monkeypatch: pytest.MonkeyPatch, site: Site
 ) -> None:
