@@ -147,6 +147,8 @@ class Connections:
                 logger.debug("no connection was accepted: %s", error)
                 await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
                 continue
+            # A connection that waits is accepted without a turn of the loop: others need one.
+            await asyncio.sleep(0)
             if len(self._open) >= self._most and not self._make_room():
                 accepted.close()
                 continue
@@ -154,8 +156,6 @@ class Connections:
             self._open.add(connection)
             connection.task = asyncio.create_task(self._connect(connection))
             connection.task.add_done_callback(functools.partial(self._close_if_unused, connection))
-            # A connection that waits is accepted without a turn of the loop: others need one.
-            await asyncio.sleep(0)
 
     def _make_room(self) -> bool:
         """End the connection that has waited longest for its client. Return False if the server works on all."""

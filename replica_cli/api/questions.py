@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from replica_cli import documents
 from replica_cli.core.requests.reset import ResetRequest
 from replica_cli.core.requests.transfer import TransferMode, TransferRequest
+from replica_cli.documents.complete_commands import with_complete_statements
 from replica_cli.service.drift import check_each_drift
 from replica_cli.service.pause import ask_to_pause
 from replica_cli.service.position import show_positions
@@ -45,7 +46,7 @@ class Questions:
 
     def drift(self, secondaries: Sequence[Server]) -> DriftDocument:
         """Return the answer of `drift check`."""
-        return documents.drift_document(check_each_drift(self._settings(), secondaries))
+        return documents.drift_document(with_complete_statements(check_each_drift(self._settings(), secondaries)))
 
     def pause(self, secondary: Server, stop: StopToken, *, is_wanted: bool) -> PauseReport:
         """Ask one secondary's process to pause, or to go on."""

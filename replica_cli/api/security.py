@@ -16,7 +16,7 @@ from replica_cli.core.settings import is_loopback
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-    from replica_cli.core.settings import ListenAddress
+    from replica_cli.core.settings import ListenAddress, Secret
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -45,6 +45,17 @@ def check_host(scope: Scope, listen: ListenAddress) -> None:
         raise HttpError("the Host header names another machine", hint="use 127.0.0.1 or localhost in the URL")
 
 
+def has_token(scope: Scope, token: Secret | None) -> bool:
+    """Return True if a request has the token: other clients of its address, such as a proxy, then do not limit it."""
+    kind, _, sent = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1").partition(" ")
+    return token is not None and kind.lower() == "bearer" and _is_token(sent, token)
+
+
+def _is_token(sent: str, token: Secret) -> bool:
+    # The comparison takes the same time wherever the texts differ.
+    return hmac.compare_digest(sent.encode(), token.reveal().encode())
+
+
 def check_token(
     request: Request,
     context: Annotated[Context, Depends(context_of)],
@@ -62,8 +73,7 @@ def check_token(
             hint="set REPLICA_HTTP_TOKEN_FILE and start again, or use the commands of `replica`",
         )
     sent = "" if credentials is None else credentials.credentials
-    # The comparison takes the same time wherever the texts differ.
-    if not hmac.compare_digest(sent.encode(), token.reveal().encode()):
+    if not _is_token(sent, token):
         check_bucket(context.wrong_tokens)
         raise TokenMissing(
             "the token is missing or wrong" if request.headers.get("authorization") else "this needs the token",

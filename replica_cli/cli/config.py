@@ -13,8 +13,7 @@ from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output.config_answers import check_text, settings_text
-from replica_cli.cli.output.console import answer, remark
-from replica_cli.cli.output.json import write_document
+from replica_cli.cli.output.console import answer, remark, write_document
 from replica_cli.cli.parsing import Command, Group
 from replica_cli.core.errors import ExitCode, UsageError
 from replica_cli.core.reports.configuration import ConfigurationReport

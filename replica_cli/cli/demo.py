@@ -11,8 +11,7 @@ from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
-from replica_cli.cli.output.console import answer
-from replica_cli.cli.output.json import write_document
+from replica_cli.cli.output.console import answer, write_document
 from replica_cli.cli.output.plain_text import demo_text
 from replica_cli.cli.output.reporters import open_reporter
 from replica_cli.cli.parsing import Command

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,14 +11,12 @@ from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
-from replica_cli.cli.output.console import answer
-from replica_cli.cli.output.json import write_document
+from replica_cli.cli.output.console import answer, write_document
 from replica_cli.cli.output.plain_text import drift_text
 from replica_cli.cli.parsing import Command, Group
-from replica_cli.core.commands import fill
 from replica_cli.core.errors import ExitCode
 from replica_cli.core.printable import printable, printable_lines
-from replica_cli.documents.complete_commands import failures_of
+from replica_cli.documents.complete_commands import failures_of, with_complete_statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +60,7 @@ def check(
         from replica_cli.service.drift import check_each_drift  # noqa: PLC0415 - `--help` stays fast
 
         unfilled = check_each_drift(run.settings, run.secondaries)
-    reports = [replace(r, statements=tuple(_with_commands(s, r.instance) for s in r.statements)) for r in unfilled]
+    reports = with_complete_statements(unfilled)
     if invocation.is_json:
         write_document(documents.drift_document(reports))
     elif not invocation.is_silent:
@@ -87,16 +84,6 @@ def _script(instance: str, statements: Sequence[str], *, is_terminal: bool) -> s
             text = printable_lines(text)
         lines.append(text)
     return "\n".join(lines)
-
-
-def _with_commands(statement: str, instance: str) -> str:
-    """Return a statement with the commands in its comment lines completed.
-
-    The comment lines come first. The SQL after them does not change.
-    """
-    lines = statement.split("\n")
-    count = next((i for i, line in enumerate(lines) if not line.startswith("-- ")), len(lines))
-    return "\n".join([*(fill(line, instance) for line in lines[:count]), *lines[count:]])
 
 
 def register(app: typer.Typer) -> None:

@@ -12,8 +12,7 @@ from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import ALL, with_shared_options
-from replica_cli.cli.output.console import answer, remark
-from replica_cli.cli.output.json import write_document
+from replica_cli.cli.output.console import answer, remark, write_document
 from replica_cli.cli.output.plain_text import positions_text, resets_text
 from replica_cli.cli.output.reporters import ProgressForm, open_watch
 from replica_cli.cli.parsing import Command, Group

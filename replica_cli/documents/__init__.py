@@ -31,9 +31,11 @@ A position is {"file", "pos", "gtid"}: file and pos are null if only the GTID se
 """
 
 from replica_cli.documents.reports import (
+    Document,
     configuration_document,
     demo_summary,
     drift_document,
+    dumps,
     failure_document,
     health_document,
     note_line,
@@ -48,7 +50,6 @@ from replica_cli.documents.reports import (
     transfer_summary,
     watch_line,
 )
-from replica_cli.documents.text import Document, dumps
 
 __all__ = [
     "Document",

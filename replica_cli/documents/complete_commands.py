@@ -54,6 +54,23 @@ def failures_of(reports: Sequence[Reported]) -> list[Failure]:
     return failures
 
 
+def with_complete_statements(reports: Sequence[DriftReport]) -> list[DriftReport]:
+    """Return reports in whose statements the commands in comment lines are complete."""
+    return [
+        dataclasses.replace(r, statements=tuple(_with_commands(s, r.instance) for s in r.statements)) for r in reports
+    ]
+
+
+def _with_commands(statement: str, instance: str) -> str:
+    """Return a statement with the commands in its comment lines completed.
+
+    The comment lines come first. The SQL after them does not change.
+    """
+    lines = statement.split("\n")
+    count = next((i for i, line in enumerate(lines) if not line.startswith("-- ")), len(lines))
+    return "\n".join([*(fill(line, instance) for line in lines[:count]), *lines[count:]])
+
+
 def _filled(value: object, instance: str) -> object:
     if isinstance(value, tuple | list):
         return type(value)(_filled(each, instance) for each in value)

@@ -1,12 +1,19 @@
-"""Builds the JSON documents of reports and snapshots. The names in them stay: fields may only be added."""
+"""Builds the JSON documents of reports and snapshots, and makes text of them.
+
+The names in them stay: fields may only be added.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from replica_cli.core.printable import printable_json
 from replica_cli.core.reports.failure import Unknown
 from replica_cli.documents.complete_commands import with_complete_commands
+from replica_cli.logs.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +54,14 @@ if TYPE_CHECKING:
         TransferProgressDocument,
         TransferSummary,
     )
+
+Document = Mapping[str, object]
+
+
+def dumps(document: Document, *, is_line: bool = False) -> str:
+    """Return a document as text, indented or as one line, with secrets masked in its values."""
+    # Secrets are masked before the document becomes text, so that a password such as "type" does not replace a key.
+    return printable_json(json.dumps(_masked(document), ensure_ascii=False, indent=None if is_line else 2))
 
 
 def position_document(position: Position | None) -> PositionDocument | None:
@@ -429,6 +444,14 @@ def _difference(difference: Difference) -> DifferenceDocument:
         "secondary": difference.secondary,
         "severity": str(difference.severity),
     }
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: _masked(each) for key, each in value.items()}
+    return [_masked(each) for each in value] if isinstance(value, list) else value
 
 
 def _time(moment: datetime | None) -> str | None:

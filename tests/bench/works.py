@@ -12,6 +12,7 @@ from tests.bench.contestants import PARALLEL, Ours, OursLinked, OursTransfer
 from tests.bench.followers import NativeFollowing, OursFollowing
 from tests.bench.latency import Latency
 from tests.bench.library import Library
+from tests.bench.listening import Listening, hostile, no_clients, scraping
 from tests.bench.mixed import Mixed
 from tests.bench.native import Native
 from tests.bench.race import Race
@@ -44,6 +45,12 @@ def works(plan: Plan) -> Mapping[str, Work]:
     }
     links: dict[str, Contestant] = {bars.LINK: OursLinked(0.0), bars.LINK_20: OursLinked(0.010)}
     followers: dict[str, Follower] = {bars.ROW_IMAGE: OursFollowing(plan.profile), bars.SINGLE: NativeFollowing()}
+    listening: dict[str, Follower] = {
+        bars.ROW_IMAGE: OursFollowing(plan.profile),
+        "listening": Listening(no_clients),
+        "scraped": Listening(scraping),
+        "1000 hostile": Listening(hostile),
+    }
     made: tuple[Work, ...] = (
         Race("oltp", sysbench.SCHEMA, oltp, {**engines, **single}, parallel=PARALLEL, readers=library),
         Race("bulk", bulk.SCHEMA, Bulk(rows), {**engines, **single, bars.PIPE: BinlogPipe()}, readers=library),
@@ -63,5 +70,6 @@ def works(plan: Plan) -> Mapping[str, Work]:
         ),
         Latency("latency-idle", followers, 1000 // small),
         Latency("latency-500", followers, 10_000 // small, per_second=500),
+        Latency("latency-http", listening, 10_000 // small, per_second=500),
     )
     return {work.name: work for work in made}

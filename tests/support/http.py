@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import subprocess
+import sys
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.command import Replica, Running
 
 TOKEN = "fedcba9876543210fedcba9876543210"
 LISTEN = ("--listen", "127.0.0.1:0")
 _PATIENCE_SECONDS = 40.0
+_ROOT = Path(__file__).parents[2]
 
 
 class Client:
@@ -63,3 +70,16 @@ def with_token(replica: Replica) -> None:
     path.write_text(f"{TOKEN}\n")
     path.chmod(0o600)
     replica.settings["REPLICA_HTTP_TOKEN_FILE"] = str(path)
+
+
+@contextlib.contextmanager
+def hostile_clients(port: int, count: int) -> Iterator[None]:
+    """Let many clients that mean no good, in a process of their own, connect to a server while the context lasts."""
+    words = [sys.executable, "-m", "tests.support.hostile_clients", str(port), str(count)]
+    process = subprocess.Popen(words, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"{count} clients have connected\n"
+        yield
+    finally:
+        process.communicate(timeout=30)

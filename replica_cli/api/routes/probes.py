@@ -23,12 +23,15 @@ def _text(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": description, "content": {media_type: {"schema": {"type": "string"}}}}}
 
 
+# Some probes ask for the head of an answer alone.
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Is the process alive", response_model=AliveDocument, responses=errors())
 async def healthz() -> Response:
     """Answer as long as the process is alive, whatever the secondaries do."""
     return DocumentResponse({"is_alive": True})
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     summary="Does every secondary stream within its lag limit",

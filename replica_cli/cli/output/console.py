@@ -1,4 +1,4 @@
-"""Writes answers to stdout and everything else to stderr, and decides about colour."""
+"""Writes answers, as text or as JSON, to stdout and everything else to stderr, and decides about colour."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
+from replica_cli.documents import dumps
 from replica_cli.logs.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from replica_cli.documents import Document
 
 
 class ColorChoice(StrEnum):
@@ -85,3 +88,8 @@ def answer(text: str) -> None:
 def remark(text: str) -> None:
     """Write text to stderr, with secrets masked."""
     typer.echo(redact(text), err=True, color=True)
+
+
+def write_document(document: Document, *, is_line: bool = False, to_stderr: bool = False) -> None:
+    """Write a JSON document at once, because a reader of JSON lines waits for each."""
+    typer.echo(dumps(document, is_line=is_line), err=to_stderr)

@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli import documents
-from replica_cli.cli.output.console import remark
-from replica_cli.cli.output.json import write_document
+from replica_cli.cli.output.console import remark, write_document
 from replica_cli.core.commands import fill
 from replica_cli.core.printable import printable
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli import documents
 from replica_cli.cli.output import units
-from replica_cli.cli.output.json import write_document
+from replica_cli.cli.output.console import write_document
 from replica_cli.cli.output.rates import TableRates, eta_seconds
 from replica_cli.core.limiting import known_part, limit_text
 from replica_cli.core.status import ENDED, LISTED_TABLES_LIMIT, Phase, TableState

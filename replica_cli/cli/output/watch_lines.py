@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli import documents
 from replica_cli.cli.output import units
-from replica_cli.cli.output.console import answer
-from replica_cli.cli.output.json import write_document
+from replica_cli.cli.output.console import answer, write_document
 from replica_cli.cli.output.outlets import has_no_reader
 from replica_cli.cli.output.watch_words import absence_text, failure_text, primary_text, quarantined, state_text
 from replica_cli.core.position import Position

@@ -54,6 +54,8 @@ def test_a_flood_is_answered_with_429_and_probes_are_not_limited(monkeypatch: py
         assert statuses[:10] == [200] * 10
         assert 429 in statuses
         assert limited.get("/healthz").status == 200
+        # A user with the token is not kept out by others that share the address, as behind a proxy.
+        assert limited.get("/api/v1/events", token=TOKEN).status == 200
 
 
 def test_guessing_the_token_is_slow(monkeypatch: pytest.MonkeyPatch, site: Site) -> None:
@@ -159,6 +161,22 @@ def test_a_thousand_connections_do_not_keep_others_out(monkeypatch: pytest.Monke
         # The ends of the clients are in this process too.
         wait_until(lambda: descriptors() - before - len(clients) <= 21, "connections above the limit to be closed")
         assert small.get("/api/v1/secondaries").status == 200
+
+
+def test_not_all_connections_wait_for_a_database_server_that_does_not_answer(site: Site) -> None:
+    site.questions.may_answer.clear()
+    statuses: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(site.get("/api/v1/positions").status)) for _ in range(30)
+    ]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(statuses) == 10, "those that are too many to be refused")
+    assert site.get("/healthz").status == 200
+    site.questions.may_answer.set()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(statuses) == [200] * 20 + [429] * 10
 
 
 def test_a_request_that_waits_for_a_database_server_is_not_cut_for_a_new_one(

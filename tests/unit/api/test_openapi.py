@@ -73,7 +73,8 @@ def _ask_often(operation: Any, mode: GenerationMode) -> None:
         suppress_health_check=list(HealthCheck),
     )
     def ask(case: Any) -> None:
-        case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"})
+        assert TOKEN not in answer.text
 
     try:
         ask()

@@ -25,6 +25,13 @@ def test_the_process_is_alive_whatever_the_secondaries_do(site: Site) -> None:
     assert (site.get("/healthz").status, site.get("/healthz").document) == (200, {"is_alive": True})
 
 
+def test_a_probe_may_ask_for_the_head_of_an_answer_alone(site: Site) -> None:
+    for path in ("/healthz", "/readyz"):
+        head, whole = site.ask("HEAD", path), site.get(path)
+        assert (head.status, head.text) == (whole.status, "")
+        assert head.headers["content-length"] == whole.headers["content-length"]
+
+
 def test_ready_means_that_every_secondary_streams_within_its_limit(site: Site) -> None:
     assert site.get("/readyz").status == 503
     site.board.on_status(STREAMING)

@@ -144,6 +144,24 @@ def test_with_an_authority_only_clients_that_it_knows_can_read(tmp_path: Path, m
             silent.close()
 
 
+def test_clients_that_begin_no_handshake_do_not_keep_others_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Authority(tmp_path, "own")
+    cert, key = own.certificate("server")
+    with serving_site(monkeypatch, Http(LOCAL, tls_cert=cert, tls_key=key, connections=5)) as site:
+        context = ssl.create_default_context(cafile=str(own.file))
+        silent = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(40)]
+        try:
+            connection = http.client.HTTPSConnection("localhost", site.port, context=context, timeout=20)
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().status == 200
+            connection.close()
+        finally:
+            for each in silent:
+                each.close()
+
+
 def test_files_that_are_no_certificates_are_named(tmp_path: Path) -> None:
     authority = Authority(tmp_path, "own")
     cert, key = authority.certificate("server")
