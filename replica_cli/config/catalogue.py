@@ -6,8 +6,7 @@ The sources use it to find the text of a setting, and the generators of document
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 
@@ -34,8 +33,7 @@ COLUMNS = {
 CONFIG_VARIABLE = "REPLICA_CONFIG"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One declared setting.
 
     Attributes:
@@ -63,8 +61,7 @@ class Setting:
         return dotted(self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """One environment variable; `name` is that of the setting in the configuration file."""
 
     variable: str

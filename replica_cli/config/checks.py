@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from replica_cli.config.declarations import LAST_SERVER_ID
 from replica_cli.config.filters import lost_patterns, repeated, schema_problems, selection_of
@@ -22,8 +21,7 @@ LEAST_LEASE_SECONDS = 3.0
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]{1,191}")  # state rows store 191 characters; file names contain it too
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What is wrong with settings together: a problem, or a warning.
 
     Attributes:

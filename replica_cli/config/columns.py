@@ -6,8 +6,7 @@ file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from replica_cli.config import parsers
 from replica_cli.config.catalogue import COLUMNS, Path
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 _HOSTS = COLUMNS["host"][0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
+class _Column(NamedTuple):
     """The items of one variable, with its origin."""
 
     items: tuple[str, ...]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replica_cli.config.catalogue import COLUMNS, CONFIG_VARIABLE, Path, by_variable, dotted, setting_at
 from replica_cli.config.secret_files import read_secret
@@ -25,8 +24,7 @@ class Source(StrEnum):
     DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a value comes from.
 
     Attributes:
@@ -39,8 +37,7 @@ class Origin:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """The text of one setting, or the texts of a list, with its origin."""
 
     value: str | tuple[str, ...]
@@ -50,12 +47,12 @@ class Given:
 Layer = dict[Path, Given]
 
 
-@dataclass(slots=True)
 class Findings:
     """What is wrong: problems end the command, warnings do not. None of them contains the text of a secret."""
 
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    def __init__(self, problems: list[str], warnings: list[str]) -> None:
+        self.problems = problems
+        self.warnings = warnings
 
     def complain(self, name: str, problem: str) -> None:
         """Add a problem with the name that the user typed."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
@@ -47,8 +46,7 @@ _HINT = "example.env lists every variable with its default; a line of `.env` is 
 _FILE_HINT = "`replica config check` shows all problems, `replica config schema` what a file may have"
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(NamedTuple):
     """The settings, how progress is shown (auto, bar, lines, off), warnings, and which source gave what.
 
     `declared` has the same settings as they are declared, and `file` is the configuration file, None without one.
@@ -107,8 +105,7 @@ def read_configuration(
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
+class Gathered(NamedTuple):
     """What the sources give, valid or not: what is wrong has its default in `declared`."""
 
     declared: Declarations

@@ -45,7 +45,7 @@ NOT_FOR_A_LOOK = (
     "replica_cli.resync",
 )  # fmt: skip
 # A dump connection reads what follows the saved position in the log of a MySQL.
-FOR_A_DUMP = ("pymysqlreplication", "packaging", "replica_cli.reader.dump")
+FOR_A_DUMP = ("pymysqlreplication", "packaging", "replica_cli.reader.dump", "cryptography.hazmat.primitives")
 
 
 # The codes: nothing streams, which `health` calls critical.
