@@ -28,15 +28,18 @@ def load_driver() -> None:
     encrypt = auth.sha2_rsa_encrypt
 
     def encrypt_with_cryptography(password: bytes, salt: bytes, public_key: bytes) -> bytes:
-        _complete(auth)
+        complete_driver()
         encrypted: bytes = encrypt(password, salt, public_key)
         return encrypted
 
     auth.sha2_rsa_encrypt = encrypt_with_cryptography
 
 
-def _complete(auth: Any) -> None:
-    """Give the driver's module the names that it would have imported."""
+def complete_driver() -> None:
+    """Load cryptography now, and give the driver's module the names that it would have imported."""
+    from pymysql import _auth  # noqa: PLC0415 - `load_driver` decides how it is loaded
+
+    auth: Any = _auth
     if auth._have_cryptography:  # noqa: SLF001 - as above
         return
     from cryptography.hazmat.backends import default_backend  # noqa: PLC0415 - as the module says

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from replica_cli.health import checks, column_watch, secondary
 from replica_cli.mysql.catalog import table_definitions
+from replica_cli.mysql.late_cryptography import complete_driver
 from replica_cli.reader import boundary, dump
 from replica_cli.resync import resync
 from replica_cli.runtime import factory, instance_view, primary_session
@@ -35,3 +36,5 @@ __all__ = [
     "secondary",
     "table_definitions",
 ]
+
+complete_driver()
