@@ -7,7 +7,7 @@ import re
 import threading
 import time
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.stop import StopToken
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 30.0
 _SCRAPE_SECONDS = 1.0
-_SCRAPED = ("/api/v1/secondaries", "/api/v1/history", "/readyz")
+_SCRAPED = ("/metrics", "/api/v1/secondaries", "/api/v1/history", "/readyz")
 _HOSTILE = 1000
 
 Clients = contextlib.AbstractContextManager[None]
@@ -81,6 +81,27 @@ class Listening:
         if command is None:
             raise RunFailed("replica was not started")
         return command.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class OursListening:
+    """`replica stream --until-caught-up`, which listens and has clients, or does not listen (no `clients`)."""
+
+    clients: Callable[[int], Clients] | None = None
+
+    def prepare(self, rig: Rig) -> None:
+        """Save the position before the log."""
+        replica.begin_at_start(rig)
+
+    def run(self, rig: Rig) -> Timing:
+        """Stream to the log's end; the time is without the start, which does not stream yet."""
+        words = () if self.clients is None else LISTEN
+        command = replica.start(rig, "stream", "--until-caught-up", "--no-transfer", *words)
+        with contextlib.ExitStack() as context:
+            if self.clients is not None:
+                context.enter_context(self.clients(_port_of(command)))
+            timing = command.wait()
+        return replace(timing, seconds=timing.streaming_seconds or timing.seconds)
 
 
 def _port_of(command: replica.Command) -> int:

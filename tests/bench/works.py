@@ -12,7 +12,7 @@ from tests.bench.contestants import PARALLEL, Ours, OursLinked, OursTransfer
 from tests.bench.followers import NativeFollowing, OursFollowing
 from tests.bench.latency import Latency
 from tests.bench.library import Library
-from tests.bench.listening import Listening, hostile, no_clients, scraping
+from tests.bench.listening import Listening, OursListening, hostile, no_clients, scraping
 from tests.bench.mixed import Mixed
 from tests.bench.native import Native
 from tests.bench.race import Race
@@ -51,6 +51,11 @@ def works(plan: Plan) -> Mapping[str, Work]:
         "scraped": Listening(scraping),
         "1000 hostile": Listening(hostile),
     }
+    scraped: dict[str, Contestant] = {
+        bars.ROW_IMAGE: OursListening(),
+        "listening": OursListening(no_clients),
+        "scraped": OursListening(scraping),
+    }
     made: tuple[Work, ...] = (
         Race("oltp", sysbench.SCHEMA, oltp, {**engines, **single}, parallel=PARALLEL, readers=library),
         Race("bulk", bulk.SCHEMA, Bulk(rows), {**engines, **single, bars.PIPE: BinlogPipe()}, readers=library),
@@ -70,6 +75,7 @@ def works(plan: Plan) -> Mapping[str, Work]:
         ),
         Latency("latency-idle", followers, 1000 // small),
         Latency("latency-500", followers, 10_000 // small, per_second=500),
+        Race("oltp-http", sysbench.SCHEMA, oltp, scraped),
         Latency("latency-http", listening, 10_000 // small, per_second=500),
     )
     return {work.name: work for work in made}
