@@ -49,9 +49,9 @@ def test_one_client_does_not_use_up_the_requests_of_another() -> None:
 
 
 def test_a_flood_is_answered_with_429_and_probes_are_not_limited(monkeypatch: pytest.MonkeyPatch, site: Site) -> None:
-    with serving_site(monkeypatch, replace(site.settings.http, requests_per_second=5.0)) as limited:
-        statuses = [limited.get("/api/v1/events").status for _ in range(12)]
-        assert statuses[:10] == [200] * 10
+    with serving_site(monkeypatch, replace(site.settings.http, requests_per_second=0.5)) as limited:
+        statuses = [limited.get("/api/v1/events").status for _ in range(6)]
+        assert statuses[0] == 200
         assert 429 in statuses
         assert limited.get("/healthz").status == 200
         # A user with the token is not kept out by others that share the address, as behind a proxy.
