@@ -46,7 +46,7 @@ SCHEMA_HELP = help_text(
     exit_codes=(ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE),
 )
 INIT_HELP = help_text(
-    "Write a commented configuration file from the settings that are in effect",
+    "Write a commented configuration file from the variables of the environment and of `.env`",
     "Each setting is explained; one that is not set is commented out and shows its default. No secret is written: the "
     "file refers to the variable or the file that holds it.",
     examples=(
@@ -109,7 +109,7 @@ def schema() -> None:
 
 
 @_commands.command("init", help=INIT_HELP, cls=Command)
-@with_shared_options(without=_without_secondary)
+@with_shared_options(without=("secondary", "config_file"))
 def init(
     invocation: Invocation,
     *,

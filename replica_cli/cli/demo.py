@@ -32,7 +32,7 @@ HELP = help_text(
 )
 
 
-@with_shared_options(without=("secondary", "env_file"))
+@with_shared_options(without=("secondary", "env_file", "config_file"))
 def demo(
     invocation: Invocation,
     *,

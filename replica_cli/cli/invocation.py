@@ -110,7 +110,7 @@ class Invocation:
         return read_configuration(overrides, None, self.env_file or Path(".env"), self.config_file)
 
     def configuration_template(self) -> str:
-        """Return a commented configuration file with what the sources give, also if that is not complete."""
+        """Return a commented configuration file with what variables give, also if that is not complete."""
         from replica_cli.config.dotfile import read_dotfile  # noqa: PLC0415 - as above
         from replica_cli.config.environment import process_environment  # noqa: PLC0415 - as above
         from replica_cli.config.loading import gather  # noqa: PLC0415 - as above
@@ -118,7 +118,8 @@ class Invocation:
 
         dotenv = self.env_file or Path(".env")
         variables = {**read_dotfile(dotenv).values, **process_environment()}
-        return template(gather(None, None, dotenv, self.config_file).layers, variables)
+        # A configuration file is what is written, so none is read.
+        return template(gather(None, None, dotenv, None, reads_file=False).layers, variables)
 
     def reloading(self, run: CommandContext, overrides: Overrides) -> Callable[[], ReloadReport]:
         """Return a function that reads the settings again, and returns what has changed since its last call.
@@ -183,7 +184,7 @@ class Invocation:
     def end_if_failed(self, failures: Sequence[Failure]) -> None:
         """If there are failures, show them, and end the command with the exit code of the first one.
 
-        The commands in the failures must be complete (`completed.filled`).
+        The commands in the failures must be complete (`documents.complete_commands.filled`).
         """
         for failure in failures if not self.is_silent else ():
             render_failure(failure, is_json=self.is_json, paint=self.paint(to_stderr=True))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LISTEN = typer.Option(
     "--listen",
     metavar="ADDRESS",
-    help="Answer HTTP (page, API, probes): ADDRESS:PORT or unix:/PATH  [env: REPLICA_LISTEN]",
+    help="Answer HTTP (metrics, page, API, probes): ADDRESS:PORT or unix:/PATH  [env: REPLICA_LISTEN]",
     rich_help_panel="Behaviour",
 )
 

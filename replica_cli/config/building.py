@@ -23,6 +23,8 @@ from replica_cli.core.settings import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from replica_cli.config.declarations import (
         ApplyGroup,
         BatchGroup,
@@ -103,10 +105,17 @@ def _own(declared: Declarations, rules: tuple[TableRule, ...]) -> dict[str, OwnS
             batching=None if each.batch is None else _batching(_merged(declared.batch, each.batch)),
             retry=None if each.retry is None else _retry(_merged(declared.retry, each.retry)),
             max_lag_seconds=None if each.health is None else each.health.max_lag,
+            progress_folder=_own_folder(each.transfer),
         )
         if given != OwnSettings():
             own[each.name or f"{each.host}:{each.port}"] = given
     return own
+
+
+def _own_folder(transfer: TransferGroup | None) -> Path | None:
+    if transfer is None or "progress_folder" not in transfer.model_fields_set:
+        return None
+    return transfer.progress_folder
 
 
 def _merged(whole: G, own: G) -> G:

@@ -107,7 +107,7 @@ def secret_given(variable: str, values: Mapping[str, str], source: Source, findi
 def check_one_line(secret: str, label: str, findings: Findings) -> None:
     """Complain about a secret of several lines: the file holds more than the secret."""
     if len(lines := secret.splitlines()) > 1:
-        findings.complain(label, f"has {len(lines)} lines: a password is one line")
+        findings.complain(label, f"has {len(lines)} lines: a secret is one line")
 
 
 def nested(layer: Layer) -> dict[str, Any]:

@@ -115,15 +115,25 @@ class Gathered(NamedTuple):
     file: Path | None
 
 
-def gather(overrides: Overrides | None, environ: Mapping[str, str] | None, dotenv: Path, file: Path | None) -> Gathered:
-    """Read all sources and check the settings; the arguments are those of `read_configuration`. Never raises."""
+def gather(
+    overrides: Overrides | None,
+    environ: Mapping[str, str] | None,
+    dotenv: Path,
+    file: Path | None,
+    *,
+    reads_file: bool = True,
+) -> Gathered:
+    """Read all sources and check the settings; the arguments are those of `read_configuration`. Never raises.
+
+    `reads_file`: False if no configuration file is read, also if the variable names one.
+    """
     environ = process_environment() if environ is None else environ
     dotfile = read_dotfile(dotenv)
     findings = Findings(dotfile.problems, dotfile.warnings)
     given: tuple[tuple[Source, Mapping[str, str]], ...] = (
         (Source.ENVIRONMENT, environ), (Source.DOTENV, dotfile.values),
     )  # fmt: skip
-    if file is None and (named := config_file_named(environ, dotfile.values)):
+    if reads_file and file is None and (named := config_file_named(environ, dotfile.values)):
         file = Path(named)
     options = options_layer(overrides or Overrides())
     own_layers = [options]

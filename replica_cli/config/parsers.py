@@ -162,11 +162,6 @@ def items(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
-def full_items(text: str) -> tuple[str, ...]:
-    """Return the stripped parts of a comma-separated list, of which none may be empty."""
-    return all_full(items(text))
-
-
 def all_full(parts: Sequence[str]) -> tuple[str, ...]:
     """Return the parts of a list, of which none may be empty."""
     for number, part in enumerate(parts, 1):

@@ -55,4 +55,4 @@ def warn_of_readers(path: Path) -> str | None:
     import shlex  # noqa: PLC0415 - loaded only for this warning
 
     verb, command = "read" if others == stat.S_IROTH else "change", f"chmod o-rwx {shlex.quote(str(path))}"
-    return f"{path}: every user of this machine can {verb} it, and it holds a password: run `{command}`"
+    return f"{path}: every user of this machine can {verb} it, and it holds a secret: run `{command}`"

@@ -1,4 +1,4 @@
-"""Writes a commented configuration file: what the sources give now, and each other setting with its default.
+"""Writes a commented configuration file: what variables give now, and each other setting with its default.
 
 A secret is never written. The file names the variable or the file that holds it.
 """
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replica_cli.config.catalogue import COLUMNS, all_settings
-from replica_cli.config.layers import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,7 +45,7 @@ def template(layers: Layers, variables: Mapping[str, str]) -> str:
     """Return the text of the file.
 
     Args:
-        layers: what the sources give.
+        layers: what variables give.
         variables: the variables, which name the files of secrets.
 
     """
@@ -127,7 +126,7 @@ class _Writer:
         if setting.is_secret:
             if name.endswith("_FILE"):
                 return _quoted(f"file:{Path(self._variables.get(name, '')).absolute()}")
-            return f"${{{name}}}" if given.origin.source is not Source.FILE else "# as in the file before"
+            return f"${{{name}}}"
         if isinstance(given.value, tuple):
             return f"[{', '.join(map(_quoted, given.value))}]"
         text = given.value

@@ -291,6 +291,7 @@ class OwnSettings:
     batching: Batching | None = None
     retry: Retry | None = None
     max_lag_seconds: float | None = None
+    progress_folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +351,7 @@ class Settings:
             batching=own.batching or self.batching,
             retry=own.retry or self.retry,
             max_lag_seconds=own.max_lag_seconds or self.max_lag_seconds,
+            progress_folder=own.progress_folder or self.progress_folder,
         )
 
     @property

@@ -1,6 +1,6 @@
 """The types of the JSON documents, with which a type checker, and the description of the HTTP API, know their fields.
 
-No command imports this module at run time.
+Only the HTTP server imports this module at run time.
 """
 
 from __future__ import annotations

@@ -105,30 +105,30 @@ class SignalRequests:
             if reload is not None and workers:
                 with contextlib.suppress(ConfigurationError):  # it is logged
                     self._use(workers, self._reread(workers, reload, self._cause))
-        for request in self._control.take() if self._control is not None else ():
-            self._answer(request, workers, reload)
+        if self._control is not None:
+            for request in self._control.take():
+                self._answer(request, self._control, workers, reload)
 
     def _answer(
-        self, request: ControlRequest, workers: Sequence[ReloadableWorker], reload: Callable[[], ReloadReport] | None
+        self,
+        request: ControlRequest,
+        control: StreamControl,
+        workers: Sequence[ReloadableWorker],
+        reload: Callable[[], ReloadReport] | None,
     ) -> None:
         """Do what another thread requests, and let it know the result or the error."""
         try:
-            result = self._result(request, workers, reload)
+            if request.level is not None:
+                result = _with_level(control.settings, request.level, request.by)
+            elif reload is not None:
+                result = self._reread(workers, reload, request.by)
+            else:
+                raise NotStreaming("this stream cannot read its settings again")  # noqa: TRY301 - the thread that asked gets it
             self._use(workers, result)
         except Exception as error:  # noqa: BLE001 - the thread that asked raises it, and the stream goes on
             request.answer.set_exception(error)
         else:
             request.answer.set_result(result)
-
-    def _result(
-        self, request: ControlRequest, workers: Sequence[ReloadableWorker], reload: Callable[[], ReloadReport] | None
-    ) -> ReloadReport:
-        if request.level is not None:
-            settings = workers[0].config.settings if self._control is None else self._control.settings
-            return _with_level(settings, request.level, request.by)
-        if reload is None:
-            raise NotStreaming("this stream cannot read its settings again")
-        return self._reread(workers, reload, request.by)
 
     def _reread(
         self, workers: Sequence[ReloadableWorker], reload: Callable[[], ReloadReport], cause: str

@@ -20,6 +20,7 @@ from replica_cli.api.documents import (
 )
 from replica_cli.api.responses import DocumentResponse, errors
 from replica_cli.core.commands import fill, shell_word
+from replica_cli.core.settings import Settings
 from replica_cli.core.status import TableState
 from replica_cli.documents import status_line
 from replica_cli.documents.shapes import PositionsDocument
@@ -41,7 +42,7 @@ async def secondaries(context: InContext) -> Response:
         "primary": settings.primary.name,
         "version": __version__,
         "can_change": settings.http.token is not None,
-        "secondaries": [_secondary(each, settings.max_lag_seconds) for each in context.board.snapshots()],
+        "secondaries": [_secondary(each, settings) for each in context.board.snapshots()],
     })  # fmt: skip
 
 
@@ -55,7 +56,7 @@ async def secondary(name: str, context: InContext) -> Response:
     """Return the newest status of one secondary."""
     wanted = context.secondary(name).name
     (snapshot,) = (each for each in context.board.snapshots() if each.status.instance == wanted)
-    return DocumentResponse(_secondary(snapshot, context.settings().max_lag_seconds))
+    return DocumentResponse(_secondary(snapshot, context.settings()))
 
 
 @router.get(
@@ -148,13 +149,13 @@ def copy_command(table: str, instance: str) -> str:
     return fill(f"`replica transfer --table {shell_word(table)}`", instance).strip("`")
 
 
-def _secondary(snapshot: Snapshot, limit: float) -> SecondaryDocument:
+def _secondary(snapshot: Snapshot, settings: Settings) -> SecondaryDocument:
     status = snapshot.status
     document: dict[str, Any] = {
         **status_line(status),
         "lag_seconds": snapshot.lag_seconds,
         "snapshot_age_seconds": round(snapshot.age_seconds, 1),
-        "lag_limit_seconds": limit,
+        "lag_limit_seconds": settings.of(status.instance).max_lag_seconds,
         "quarantine": [{"table": t, "command": copy_command(t, status.instance)} for t in status.quarantined],
     }
     return cast("SecondaryDocument", document)

@@ -93,6 +93,12 @@ def test_an_option_is_for_every_secondary(tmp_path: Path) -> None:
     assert settings.of("db3:3306").batching.age_seconds == 1.0
 
 
+def test_a_secondary_may_have_a_progress_folder_of_its_own(tmp_path: Path) -> None:
+    text = "secondaries: [{host: a, transfer: {progress_folder: /a}}, {host: b, transfer: {workers: 2}}]\n"
+    settings = read(tmp_path, text + "transfer: {progress_folder: /all}\n").settings
+    assert [str(settings.of(s.name).progress_folder) for s in settings.secondaries] == ["/a", "/all"]
+
+
 def test_the_first_rule_that_gives_a_value_counts(tmp_path: Path) -> None:
     apply = read(tmp_path, WHOLE).settings.apply
     audit, orders = TableName("shop", "audit_1"), TableName("shop", "orders")
@@ -162,7 +168,7 @@ def test_secrets_come_from_files_beside_the_file(tmp_path: Path) -> None:
     assert found.warnings == ()
     (tmp_path / "secret").write_text("a\nb\n")
     (said,) = problems(tmp_path, "primary: {password: file:secret}\n" + LEAST)
-    assert said == "replica.yaml:1: primary.password: has 2 lines: a password is one line"
+    assert said == "replica.yaml:1: primary.password: has 2 lines: a secret is one line"
     assert "nowhere: No such file" in problems(tmp_path, "primary: {password: file:nowhere}\n" + LEAST)[0]
 
 

@@ -46,6 +46,13 @@ def test_secrets_stay_where_they_are(tmp_path: Path) -> None:
     assert "password: ${MARIA_PASS}" in written({"MARIA_PASS": "geheim-3"})
 
 
+def test_a_configuration_file_is_not_a_source_of_the_one_that_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "old.yaml"
+    file.write_text("rules: [{tables: replica.a, ddl: stop}]\nserver_id: 7\n")
+    layers = gather(None, {"REPLICA_CONFIG": str(file)}, NOWHERE, None, reads_file=False).layers
+    assert "#server_id: 100" in template(layers, {})
+
+
 def test_each_setting_is_in_a_file_made_from_nothing() -> None:
     text = written({})
     for setting in all_settings():
