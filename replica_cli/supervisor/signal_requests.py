@@ -103,7 +103,7 @@ class SignalRequests:
         if self._reload.is_set():
             self._reload.clear()
             if reload is not None and workers:
-                with contextlib.suppress(ConfigurationError):  # it is logged
+                with contextlib.suppress(Exception):  # it is logged, and the stream goes on
                     self._use(workers, self._reread(workers, reload, self._cause))
         if self._control is not None:
             for request in self._control.take():
@@ -148,11 +148,15 @@ class SignalRequests:
 
 
 def _logged(reload: Callable[[], ReloadReport], cause: str, level_before: str) -> ReloadReport:
-    """Return what a reload changes, and log it. Raises ConfigurationError, which it logs too."""
+    """Return what a reload changes, and log it. Raises the error of the reload, which it logs too."""
     try:
         result = reload()
     except ConfigurationError as error:
         log(logger, logging.ERROR, Tag.ERROR, "%s: the settings are wrong, the old ones stay in use: %s", cause, error)
+        raise
+    except Exception as error:
+        text = "%s: the settings cannot be read, the old ones stay in use: %s: %s"
+        log(logger, logging.ERROR, Tag.ERROR, text, cause, type(error).__name__, error)
         raise
     level_now = result.settings.logging.level
     if level_now != level_before and not any(c.after == level_now for c in result.taken):

@@ -90,6 +90,17 @@ def test_wrong_settings_are_the_error_of_the_thread_that_asked() -> None:
     assert stream.worker.take.call_args.args[0].logging.level == "ERROR"
 
 
+def test_an_error_of_a_reload_by_signal_does_not_end_the_stream(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> ReloadReport:
+        raise RecursionError("too deep")
+
+    requests = SignalRequests(lambda: None)
+    requests.request_reload("SIGHUP")
+    requests.answer([Mock(config=Mock(settings=SETTINGS))], SilentReporter(), fail)
+    text = "SIGHUP: the settings cannot be read, the old ones stay in use: RecursionError: too deep"
+    assert text in caplog.text
+
+
 def test_a_level_lasts_until_the_next_reload_also_if_that_changes_nothing() -> None:
     with Stream(lambda: ReloadReport(SETTINGS)) as stream:
         stream.is_attached.wait()
