@@ -23,8 +23,6 @@ from replica_cli.core.settings import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from replica_cli.config.declarations import (
         ApplyGroup,
         BatchGroup,
@@ -39,6 +37,8 @@ if TYPE_CHECKING:
 
 G = TypeVar("G", bound="Group")
 _FAR_WORKERS = 16
+# The groups that a secondary can have of its own, apart from `tls`, which is a part of its server.
+OWN_GROUPS = ("apply", "transfer", "batch", "retry", "health")
 
 
 def settings_of(declared: Declarations) -> Settings:
@@ -84,7 +84,7 @@ def _secondary(each: SecondaryGroup, primary: Server, tls: TlsGroup) -> Server:
         each.port,
         each.user or primary.user,
         each.password or primary.password,
-        _tls(tls if each.tls is None else _merged(tls, each.tls)),
+        _tls(merged(tls, each.tls)),
     )
 
 
@@ -95,31 +95,26 @@ def _tls(tls: TlsGroup) -> Tls:
 
 
 def _own(declared: Declarations, rules: tuple[TableRule, ...]) -> dict[str, OwnSettings]:
+    if not any(getattr(each, name) is not None for each in declared.secondaries for name in OWN_GROUPS):
+        return {}
     own: dict[str, OwnSettings] = {}
     for each in declared.secondaries:
-        given = OwnSettings(
-            apply=None if each.apply is None else _apply(_merged(declared.apply, each.apply), rules),
-            transfer=None
-            if each.transfer is None
-            else _transfer(_merged(declared.transfer, each.transfer), len(declared.secondaries)),
-            batching=None if each.batch is None else _batching(_merged(declared.batch, each.batch)),
-            retry=None if each.retry is None else _retry(_merged(declared.retry, each.retry)),
-            max_lag_seconds=None if each.health is None else each.health.max_lag,
-            progress_folder=_own_folder(each.transfer),
+        transfer = merged(declared.transfer, each.transfer)
+        own[each.name or f"{each.host}:{each.port}"] = OwnSettings(
+            apply=_apply(merged(declared.apply, each.apply), rules),
+            transfer=_transfer(transfer, len(declared.secondaries)),
+            batching=_batching(merged(declared.batch, each.batch)),
+            retry=_retry(merged(declared.retry, each.retry)),
+            max_lag_seconds=merged(declared.health, each.health).max_lag,
+            progress_folder=transfer.progress_folder,
         )
-        if given != OwnSettings():
-            own[each.name or f"{each.host}:{each.port}"] = given
     return own
 
 
-def _own_folder(transfer: TransferGroup | None) -> Path | None:
-    if transfer is None or "progress_folder" not in transfer.model_fields_set:
-        return None
-    return transfer.progress_folder
-
-
-def _merged(whole: G, own: G) -> G:
-    """Return a group with what the other one gives."""
+def merged(whole: G, own: Group | None) -> G:
+    """Return the group of all secondaries with what the group of one of them gives."""
+    if own is None:
+        return whole
     return whole.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
 
 

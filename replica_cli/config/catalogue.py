@@ -31,6 +31,8 @@ COLUMNS = {
     ),
 }
 CONFIG_VARIABLE = "REPLICA_CONFIG"
+# secondaries, the number of one, the name of a setting or of a group
+_DEPTH_IN_ITEM = 3
 
 
 class Setting(NamedTuple):
@@ -97,6 +99,16 @@ def setting_at(path: Path) -> Setting | None:
     """Return the setting at a path, None if the path is that of a group or is not declared."""
     wanted = tuple("*" if isinstance(part, int) else part for part in path)
     return next((s for s in all_settings() if s.path == wanted), None)
+
+
+def for_all_secondaries(path: Path) -> Path | None:
+    """Return the setting whose value holds for a secondary that does not give this one, None if there is none."""
+    if path[0] != "secondaries" or len(path) < _DEPTH_IN_ITEM:
+        return None
+    group, *rest = path[2:]
+    if group in ("user", "password"):
+        return "primary", group
+    return ("secondary_tls" if group == "tls" else group, *rest) if rest else None
 
 
 @functools.cache

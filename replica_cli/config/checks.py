@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from replica_cli.config.declarations import LAST_SERVER_ID
+from replica_cli.config.building import merged
+from replica_cli.config.catalogue import all_settings
+from replica_cli.config.declarations import LAST_SERVER_ID, Group
+from replica_cli.config.effective import held_at, value_at
 from replica_cli.config.filters import lost_patterns, repeated, schema_problems, selection_of
 from replica_cli.core.settings import TlsMode
 
@@ -14,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from replica_cli.config.catalogue import Path
-    from replica_cli.config.declarations import Declarations, HttpGroup, RetryGroup, TlsGroup
+    from replica_cli.config.declarations import Declarations, HttpGroup, TlsGroup
     from replica_cli.core.selection import Selection
 
+G = TypeVar("G", bound=Group)
 LEAST_LEASE_SECONDS = 3.0
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]{1,191}")  # state rows store 191 characters; file names contain it too
 
@@ -38,21 +43,24 @@ class Finding(NamedTuple):
     is_warning: bool = False
 
 
-def check(declared: Declarations, called: Callable[[Path], str]) -> Iterator[Finding]:
-    """Yield all findings.
+def check(declared: Declarations, called: Callable[[Path], str]) -> list[Finding]:
+    """Return all findings.
 
     Args:
         declared: the settings.
         called: returns what the user calls a setting.
 
     """
+    # What is wrong for all secondaries is found again with each one that gives another setting of the same group.
+    return list(dict.fromkeys(_check_all(declared, called)))
+
+
+def _check_all(declared: Declarations, called: Callable[[Path], str]) -> Iterator[Finding]:
     yield from _check_secondaries(declared)
     yield from _check_server_id(declared)
     yield from _check_network(declared, called)
-    yield from _check_retry(declared.retry, ("retry",), called)
-    for number, secondary in enumerate(declared.secondaries):
-        if secondary.retry is not None:
-            yield from _check_retry(secondary.retry, ("secondaries", number, "retry"), called)
+    yield from _check_files(declared)
+    yield from _check_retry(declared, called)
     yield from _check_filters(declared, called)
     yield from _check_rules(declared, called)
     yield from _check_tls(declared, called)
@@ -63,6 +71,7 @@ def _check_secondaries(declared: Declarations) -> Iterator[Finding]:
     if not declared.secondaries:
         yield Finding(("secondaries",), "is not set: name at least one secondary")
         return
+    every_port: tuple[Path, ...] = tuple(("secondaries", i, "port") for i in range(len(declared.secondaries)))
     addresses: list[tuple[str, int]] = []
     names: list[str] = []
     for number, each in enumerate(declared.secondaries):
@@ -83,11 +92,10 @@ def _check_secondaries(declared: Declarations) -> Iterator[Finding]:
         if addresses[-1] == (declared.primary.host.lower(), declared.primary.port):
             others: tuple[Path, ...] = (*ports, ("primary", "host"), ("primary", "port"))
             yield Finding((*at, "host"), f"{host}:{each.port} is the primary", others)
-    every_port: tuple[Path, ...] = tuple(("secondaries", i, "port") for i in range(len(declared.secondaries)))
-    for (host, port), times in Counter(addresses).items():
-        # Two instances on one server would apply every change twice.
-        if times > 1:
-            yield Finding(("secondaries", 0, "host"), f"{host}:{port} is named {times} times", every_port)
+        if addresses.count(addresses[-1]) == 2:
+            # Two instances on one server would apply every change twice.
+            times = sum((s.host.lower(), s.port) == addresses[-1] for s in declared.secondaries if s.host is not None)
+            yield Finding((*at, "host"), f"{host}:{each.port} is named {times} times", every_port)
 
 
 def _check_server_id(declared: Declarations) -> Iterator[Finding]:
@@ -109,10 +117,48 @@ def _check_network(declared: Declarations, called: Callable[[Path], str]) -> Ite
         yield Finding(("network", "heartbeat"), text, (("network", "read_timeout"),))
 
 
-def _check_retry(retry: RetryGroup, at: Path, called: Callable[[Path], str]) -> Iterator[Finding]:
-    if retry.delay > retry.delay_limit:
-        text = f"is longer than {called(('retry', 'delay_limit'))}"
-        yield Finding((*at, "delay"), text, ((*at, "delay_limit"),))
+def _groups(declared: Declarations, whole: G, at: Path, own_name: str) -> Iterator[tuple[G, Callable[[str], Path]]]:
+    """Yield a group of settings as it holds for all secondaries, then for each one that gives some of its own.
+
+    With it comes a function that returns where the value of a setting of the group was given.
+    """
+    yield whole, lambda name: (*at, name)
+    for number, each in enumerate(declared.secondaries):
+        own: Group | None = getattr(each, own_name)
+        if own is not None:
+            yield merged(whole, own), partial(_where, declared, ("secondaries", number, own_name))
+
+
+def _where(declared: Declarations, at: Path, name: str) -> Path:
+    return held_at(declared, (*at, name))
+
+
+def _check_files(declared: Declarations) -> Iterator[Finding]:
+    """Yield the files that this process cannot read."""
+    for setting in all_settings():
+        numbers = range(len(declared.secondaries)) if "*" in setting.path else (0,)
+        for number in numbers if setting.is_file else ():
+            path: Path = tuple(number if part == "*" else part for part in setting.path)
+            file = value_at(declared, path) if held_at(declared, path) == path else None
+            if isinstance(file, FilePath) and (problem := _problem_of(file)):
+                yield Finding(path, f"{file}: {problem}")
+
+
+def _problem_of(file: FilePath) -> str:
+    try:
+        with file.open("rb"):
+            return ""
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    except ValueError:
+        return "not a file name"
+
+
+def _check_retry(declared: Declarations, called: Callable[[Path], str]) -> Iterator[Finding]:
+    for retry, where in _groups(declared, declared.retry, ("retry",), "retry"):
+        if retry.delay > retry.delay_limit:
+            limit = where("delay_limit")
+            yield Finding(where("delay"), f"is longer than {called(limit)}", (limit,))
 
 
 def _check_filters(declared: Declarations, called: Callable[[Path], str]) -> Iterator[Finding]:
@@ -146,18 +192,16 @@ def _check_rules(declared: Declarations, called: Callable[[Path], str]) -> Itera
 
 
 def _check_tls(declared: Declarations, called: Callable[[Path], str]) -> Iterator[Finding]:
-    groups: list[tuple[Path, TlsGroup]] = [
-        (("primary", "tls"), declared.primary.tls),
-        (("secondary_tls",), declared.secondary_tls),
-        *((("secondaries", i, "tls"), s.tls) for i, s in enumerate(declared.secondaries) if s.tls is not None),
+    groups: list[tuple[TlsGroup, Callable[[str], Path]]] = [
+        (declared.primary.tls, lambda name: ("primary", "tls", name)),
+        *_groups(declared, declared.secondary_tls, ("secondary_tls",), "tls"),
     ]
-    for at, tls in groups:
-        names = {end: called((*at, end)) for end in ("mode", "cert")}
+    for tls, where in groups:
         if tls.ca is not None and tls.mode not in (None, TlsMode.VERIFY_CA, TlsMode.VERIFY_IDENTITY):
-            text = f"is not used, because {names['mode']}={tls.mode} checks no certificate"
-            yield Finding((*at, "ca"), text, is_warning=True)
+            text = f"is not used, because {called(where('mode'))}={tls.mode} checks no certificate"
+            yield Finding(where("ca"), text, is_warning=True)
         if tls.key is not None and tls.cert is None:
-            yield Finding((*at, "key"), f"needs {names['cert']} as well", ((*at, "cert"),))
+            yield Finding(where("key"), f"needs {called(where('cert'))} as well", (where("cert"),))
 
 
 def _check_http(http: HttpGroup, called: Callable[[Path], str]) -> Iterator[Finding]:

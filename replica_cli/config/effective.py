@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from replica_cli.config.catalogue import COLUMNS, Path, all_settings, dotted, setting_at
+from replica_cli.config.catalogue import COLUMNS, Path, all_settings, dotted, for_all_secondaries, setting_at
 from replica_cli.config.layers import Origin, Source
 from replica_cli.core.reports.configuration import SettingReport
 
@@ -65,10 +65,19 @@ def effective_settings(layers: Layers) -> list[Effective]:
 
 def _effective(path: Path, setting: Setting, layers: Layers) -> Effective:
     given = layers.given(path)
-    text, origin = (setting.default, _DEFAULT) if given is None else (_text(given.value), given.origin)
-    if setting.is_secret and text:
-        text = MASK
-    return Effective(path, setting, text, origin)
+    if given is None:
+        return Effective(path, setting, MASK if setting.is_secret and setting.default else setting.default, _DEFAULT)
+    text = _text(given.value)
+    # A reference may put a secret into any setting.
+    is_hidden = text and (setting.is_secret or any(secret in text for secret in _secrets(layers)))
+    return Effective(path, setting, MASK if is_hidden else text, given.origin)
+
+
+def _secrets(layers: Layers) -> set[str]:
+    """Return the secrets that are given, without those that everyone knows from the documents."""
+    secrets = ((s, layers.given(p)) for p in layers.paths() if (s := setting_at(p)) is not None and s.is_secret)
+    given = {_text(given.value) for setting, given in secrets if given is not None}
+    return given - {"", *(s.default for s in all_settings() if s.is_secret and s.default)}
 
 
 def setting_reports(layers: Layers, *, with_defaults: bool) -> tuple[SettingReport, ...]:
@@ -81,15 +90,31 @@ def setting_reports(layers: Layers, *, with_defaults: bool) -> tuple[SettingRepo
 
 def text_at(path: Path, layers: Layers) -> str:
     """Return the text of a setting, or of all items of a list, empty if it has no value."""
+    if layers.given(path) is None and (other := for_all_secondaries(path)) is not None:
+        path = other
     setting = setting_at(path)
     if setting is not None:
         return _effective(path, setting, layers).text or ""
-    below = [p for p in layers.paths() if p[: len(path)] == path]
+    below = [p for p in layers.paths() if p[: len(path)] == path and p != path]
     return ", ".join(f"{dotted(p[len(path) :])}={text_at(p, layers)}" for p in below)
 
 
+def held_at(declared: Declarations, path: Path) -> Path:
+    """Return the path of the setting whose value holds: for what a secondary does not give, that of all secondaries."""
+    other = for_all_secondaries(path)
+    if other is None:
+        return path
+    group = _given_at(declared, path[:-1])
+    is_given = isinstance(group, BaseModel) and path[-1] in group.model_fields_set
+    return path if is_given and getattr(group, str(path[-1])) not in (None, "") else other
+
+
 def value_at(declared: Declarations, path: Path) -> object:
-    """Return the value of a setting or of a group, None if there is none."""
+    """Return the value that holds for a setting or for a group, None if there is none."""
+    return _given_at(declared, held_at(declared, path))
+
+
+def _given_at(declared: Declarations, path: Path) -> object:
     value: object = declared
     for part in path:
         if isinstance(value, tuple) and isinstance(part, int):

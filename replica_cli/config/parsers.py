@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -145,16 +144,6 @@ def host(text: str) -> str:
     if not text or any(c.isspace() for c in text):
         raise ValueError(f"{text!r} is not a host")
     return text
-
-
-def readable_file(text: str) -> Path:
-    """Return the path of a file that this process can read."""
-    path = Path(text)
-    try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise ValueError(f"{text}: {error.strerror or type(error).__name__}") from None
 
 
 def items(text: str) -> tuple[str, ...]:

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from replica_cli.core.selection import Selection
 
 _FILTERS: tuple[Path, ...] = (("schemas",), ("tables",), ("exclude_tables",))
-_WIDER = "they select more tables: stop the stream, then `replica position reset --accept-filters`"
-# The address and the name of a secondary: if one of them changes, the list is not the same list any more.
 _IDENTITY = ("host", "port", "name")
+_WIDER = "they select more tables: stop the stream, then `replica position reset --accept-filters`"
 
 
 def reloaded(old: Configuration, new: Configuration) -> tuple[Configuration, ReloadReport]:
@@ -31,11 +30,14 @@ def reloaded(old: Configuration, new: Configuration) -> tuple[Configuration, Rel
         new: what the sources give now.
 
     """
-    changed = [path for path in _compared(old, new) if value_at(old.declared, path) != value_at(new.declared, path)]
+    compared = _compared(old, new)
     is_wider = not _selection(new.declared).is_within(_selection(old.declared))
-    taken = [path for path in changed if _reloads(path) and not (is_wider and path in _FILTERS)]
-    refused = [path for path in changed if path not in taken]
-    layers = Layers([_joined(old.layers, new.layers, taken)])
+    # A secondary's own setting is taken although its value is the same: it holds when that of all secondaries changes.
+    reloading = [path for path in compared if _reloads(path) and not (is_wider and path in _FILTERS)]
+    changed = [path for path in compared if value_at(old.declared, path) != value_at(new.declared, path)]
+    taken = [path for path in changed if path in reloading]
+    refused = [path for path in changed if path not in reloading]
+    layers = Layers([_joined(old.layers, new.layers, reloading)])
     declared = Declarations.of(layers.nested())
     configuration = Configuration(
         settings_of(declared), declared, old.progress, new.warnings, layers=layers, file=new.file
@@ -52,12 +54,14 @@ def _compared(old: Configuration, new: Configuration) -> list[Path]:
     single: list[Path] = [s.path for s in all_settings() if "*" not in s.path]
     if _identity(old.declared) != _identity(new.declared):
         return [*single, ("rules",), ("secondaries",)]
-    items = (p for layers in (old.layers, new.layers) for p in layers.paths() if p[0] == "secondaries")
+    given = (path for layers in (old.layers, new.layers) for path in layers.paths())
+    items = (path for path in given if path[0] == "secondaries" and path[-1] not in _IDENTITY)
     return [*single, ("rules",), *dict.fromkeys(items)]
 
 
 def _identity(declared: Declarations) -> list[tuple[object, ...]]:
-    return [tuple(getattr(each, name) for name in _IDENTITY) for each in declared.secondaries]
+    """Return what makes each secondary another one if it changes."""
+    return [(s.host, s.port, s.name or f"{s.host}:{s.port}") for s in declared.secondaries]
 
 
 def _reloads(path: Path) -> bool:

@@ -269,6 +269,12 @@ class Apply:
         """Return which engine applies the rows of a table."""
         return next((r.engine for r in self.rules if r.engine is not None and r.matches(name)), self.engine)
 
+    @property
+    def is_sql_only(self) -> bool:
+        """Return True if the SQL engine applies the rows of all tables."""
+        engines = {self.engine, *(r.engine for r in self.rules if r.engine is not None)}
+        return engines == {EngineChoice.SQL}
+
     def ddl_for(self, names: Iterable[TableName]) -> DdlPolicy:
         """Return what happens to a DDL statement for tables: the strictest of their policies."""
         policies = [next((r.ddl for r in self.rules if r.ddl is not None and r.matches(n)), self.ddl) for n in names]
@@ -284,14 +290,14 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class OwnSettings:
-    """The settings of one secondary that differ from those of the others; None: as for all secondaries."""
+    """The settings that a secondary can have of its own, with the values that hold for it."""
 
-    apply: Apply | None = None
-    transfer: TransferSettings | None = None
-    batching: Batching | None = None
-    retry: Retry | None = None
-    max_lag_seconds: float | None = None
-    progress_folder: Path | None = None
+    apply: Apply
+    transfer: TransferSettings
+    batching: Batching
+    retry: Retry
+    max_lag_seconds: float
+    progress_folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,27 +307,33 @@ class SessionNeed:
     Attributes:
         is_primary: whether the server is the primary.
         least: connections of streams without a copy.
-        most: connections while `workers` copy workers copy for each stream.
-        workers: the configured number of copy workers.
-        per_worker: connections that each further copy worker adds.
+        without_workers: connections of streams while they copy, without those of the copy workers.
+        of_workers: connections of the configured copy workers.
+        per_worker: connections that one more copy worker for each stream adds.
     """
 
     is_primary: bool
     least: int
-    most: int
-    workers: int
+    without_workers: int
+    of_workers: int
     per_worker: int
 
+    @property
+    def most(self) -> int:
+        """Return how many connections there are while all copy workers copy."""
+        return self.without_workers + self.of_workers
+
     def workers_for(self, limit: int) -> int:
-        """Return how many copy workers a limit of connections allows, 0 if it does not allow one."""
-        return max(0, self.workers + (limit - self.most) // self.per_worker)
+        """Return how many copy workers for each stream a limit of connections allows, 0 if it does not allow one."""
+        return max(0, (limit - self.without_workers) // self.per_worker)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one run of `replica`.
 
-    `own` has, by the name of a secondary, what is different for it: `of` returns the settings with it.
+    `own` has what holds for each secondary, by its name: `of` returns the settings with it. It is empty if no
+    secondary has settings of its own.
     """
 
     primary: Server
@@ -343,15 +355,17 @@ class Settings:
 
     def of(self, secondary: str) -> Settings:
         """Return the settings for the work on one secondary."""
-        own = self.own.get(secondary, OwnSettings())
+        own = self.own.get(secondary)
+        if own is None:
+            return self
         return replace(
             self,
-            apply=own.apply or self.apply,
-            transfer=own.transfer or self.transfer,
-            batching=own.batching or self.batching,
-            retry=own.retry or self.retry,
-            max_lag_seconds=own.max_lag_seconds or self.max_lag_seconds,
-            progress_folder=own.progress_folder or self.progress_folder,
+            apply=own.apply,
+            transfer=own.transfer,
+            batching=own.batching,
+            retry=own.retry,
+            max_lag_seconds=own.max_lag_seconds,
+            progress_folder=own.progress_folder,
         )
 
     @property
@@ -381,8 +395,7 @@ class Settings:
 
     def _sessions(self, *, is_primary: bool, least: int, most: int, per_worker: int) -> SessionNeed:
         # The primary has the connections of all streams. A secondary has those of one stream.
-        times = max(1, len(self.secondaries)) if is_primary else 1
-        workers = self.transfer.workers
-        return SessionNeed(
-            is_primary, times * least, times * (most + per_worker * workers), workers, times * per_worker
-        )
+        each = [self.of(s.name).transfer.workers for s in self.secondaries] if is_primary else []
+        workers = each or [self.transfer.workers]
+        times = len(workers)
+        return SessionNeed(is_primary, times * least, times * most, per_worker * sum(workers), times * per_worker)

@@ -158,8 +158,7 @@ def _can_take_images(settings: Settings, sessions: SecondarySessions, primary_fa
         SecondaryError: it cannot, and the user asked for the row image engine.
 
     """
-    choice = settings.apply.engine
-    if choice is EngineChoice.SQL:
+    if settings.apply.is_sql_only:
         return False
     name = sessions.writer.server.name
     if primary_facts.is_mariadb != sessions.facts.is_mariadb:
@@ -168,7 +167,7 @@ def _can_take_images(settings: Settings, sessions: SecondarySessions, primary_fa
         reason = "the right to replay row events is missing: " + _grant(sessions.facts)
     else:
         return True
-    if choice is EngineChoice.ROW_IMAGE:
+    if settings.apply.engine is EngineChoice.ROW_IMAGE:
         raise SecondaryError(f"{name}: --engine row-image was asked for, and {reason}", hint="use `--engine auto`")
     log(logger, logging.INFO, Tag.INFO, "SQL engine for all tables: %s", reason, instance=name)
     return False

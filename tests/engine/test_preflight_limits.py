@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.every_release
 
-NEED = SessionNeed(is_primary=False, least=4, most=20, workers=4, per_worker=3)
+NEED = SessionNeed(is_primary=False, least=4, without_workers=8, of_workers=12, per_worker=3)
 OK, WARNING, CRITICAL = HealthLevel.OK, HealthLevel.WARNING, HealthLevel.CRITICAL
 _PASSWORD = "a-Long-enough-1"
 

@@ -94,7 +94,19 @@ def test_rules_are_for_single_tables(replica: Replica) -> None:
     rows = replica.state("SELECT table_name, reason FROM table_state WHERE state = 'quarantined'")
     assert [(table, "a rule has `ddl: quarantine`" in str(reason)) for table, reason in rows] == [("audit_1", True)]
     assert replica.on_secondary("SELECT n, m FROM t") == [(1, 1)]
-    stream.wait_for_log(r"plain SQL engine: a rule has `engine: sql`")
+    stream.wait_for_log(r"plain SQL engine: `engine: sql` is set for it")
+    assert stream.end(signal.SIGTERM).code == 0
+
+
+@pytest.mark.servers("mariadb")
+def test_a_rule_gives_the_row_images_back_to_a_table(replica: Replica) -> None:
+    replica.on_primary(*(f"CREATE TABLE {name} (id INT PRIMARY KEY)" for name in ("t", "wide")))
+    write_file(replica, apply={"engine": "sql"}, rules=[{"tables": [f"{replica.schema}.wide"], "engine": "auto"}])
+    stream = replica.stream()
+    replica.on_primary("INSERT INTO t VALUES (1)", "INSERT INTO wide VALUES (1)")
+    replica.wait_until_applied(stream)
+    stream.wait_for_log(r"wide row image engine")
+    stream.wait_for_log(r"\.t SQL engine: `engine: sql` is set for it")
     assert stream.end(signal.SIGTERM).code == 0
 
 

@@ -121,7 +121,7 @@ class AutoEngine:
         target = self._selection.target(name)
         reason = "not replicated" if target is None else self._difference(event)
         if reason is None and self._wants_sql(name):
-            reason = "a rule has `engine: sql`"
+            reason = "`engine: sql` is set for it"
         differs_from_primary = None if reason else self._difference_from_primary(event, primary_tables.get(name))
         if differs_from_primary and self._versions.holds(event):
             # No other engine can write row versions. The secondary's table was made by statements of the stream, so it

@@ -80,7 +80,7 @@ def test_what_a_secondary_has_of_its_own_is_taken(tmp_path: Path) -> None:
         "secondaries[0].batch.age 1s -> 200ms",
         "secondaries[1].batch.age 200ms -> 2s",
     ]  # fmt: skip
-    assert [str(c) for c in report.refused] == ["secondaries[1].user nothing -> x"]
+    assert [str(c) for c in report.refused] == ["secondaries[1].user replica -> x"]
     ages = [report.settings.of(s.name).batching.age_seconds for s in report.settings.secondaries]
     assert ages == [0.2, 2.0]
     assert len(report.settings.apply.rules) == 1
@@ -95,3 +95,56 @@ def test_other_secondaries_need_a_new_start(tmp_path: Path) -> None:
     assert report.settings.secondaries == old.settings.secondaries
     own = report.settings.of("a:3306").batching
     assert (own.age_seconds, own.transactions) == (1.0, 7)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "taken"),
+    [
+        ("{age: 200ms, transactions: 7}", "{transactions: 7}", ["secondaries[0].batch.age 200ms -> 5s"]),
+        ("{transactions: 7}", "{age: 200ms, transactions: 7}", ["secondaries[0].batch.age 5s -> 200ms"]),
+        ("{age: 5s}", "{transactions: 5000}", []),
+    ],
+)
+def test_the_value_that_holds_is_compared(tmp_path: Path, before: str, after: str, taken: list[str]) -> None:
+    text = "secondaries: [{{host: a, batch: {}}}]\nbatch: {{age: {}}}"
+    new = read_file(tmp_path, text.format(after, "5s"))
+    configuration, report = reloaded(read_file(tmp_path, text.format(before, "5s")), new)
+    assert list(map(str, report.taken)) == taken
+    assert report.settings == new.settings
+    # What is given holds later too, when the setting of all secondaries changes.
+    newest = read_file(tmp_path, text.format(after, "9s"))
+    assert reloaded(configuration, newest)[1].settings == newest.settings
+
+
+def test_a_name_that_is_the_address_is_the_same_secondary(tmp_path: Path) -> None:
+    old = read_file(tmp_path, "secondaries: [{host: a}]")
+    new = read_file(tmp_path, "secondaries: [{host: a, port: 3306, name: 'a:3306'}]\nbatch: {age: 1s}")
+    _, report = reloaded(old, new)
+    assert (list(map(str, report.taken)), report.refused) == (["batch.age 200ms -> 1s"], ())
+
+
+def test_a_certificate_may_be_replaced_by_a_file_of_another_name(tmp_path: Path) -> None:
+    for name in ("old.pem", "new.pem"):
+        (tmp_path / name).touch()
+    text = "secondaries: [{{host: a}}]\nsecondary_tls: {{ca: {}}}"
+    old = read_file(tmp_path, text.format("old.pem"))
+    new = read_file(tmp_path, text.format("new.pem"))
+    (tmp_path / "old.pem").unlink()
+    _, report = reloaded(old, new)
+    assert [c.name for c in report.refused] == ["secondary_tls.ca"]
+    assert report.settings == old.settings
+
+
+def test_the_first_rule_is_taken(tmp_path: Path) -> None:
+    text = "secondaries: [{host: a}]\nrules: "
+    new = read_file(tmp_path, text + "[{tables: replica.t, ddl: stop}]")
+    _, report = reloaded(read_file(tmp_path, text + "[]"), new)
+    assert list(map(str, report.taken)) == ["rules nothing -> [0].tables=replica.t, [0].ddl=stop"]
+    assert report.settings == new.settings
+
+
+def test_a_secret_in_another_setting_is_masked(tmp_path: Path) -> None:
+    text = "secondaries: [{host: a, user: '${MARIA_PASS}'}]"
+    secrets = [{"MARIA_PASS": "geheim-1"}, {"MARIA_PASS": "geheim-2"}]
+    _, report = reloaded(*(read_file(tmp_path, text, environ) for environ in secrets))
+    assert [str(c) for c in report.refused] == ["MARIA_PASS *** -> ***", "secondaries[0].user *** -> ***"]
