@@ -18,6 +18,7 @@ import yaml
 
 from replica_cli.config.catalogue import Path as SettingPath
 from replica_cli.config.catalogue import Setting, dotted, names_in, setting_at, starred
+from replica_cli.config.json_nodes import compose_json
 from replica_cli.config.layers import FileContent, Findings, Given, Layer, Origin, Source, text_problem
 from replica_cli.config.secret_files import read_secret, warn_of_readers
 
@@ -108,6 +109,11 @@ class _Reader:
         except ValueError:
             self._unreadable("is not UTF-8 text")
             return None
+        try:
+            if text.lstrip().startswith("{"):
+                return compose_json(text)
+        except (ValueError, RecursionError):
+            pass  # an object in YAML may begin like one in JSON
         try:
             node: yaml.Node | None = yaml.compose(text, yaml.SafeLoader)
         except yaml.YAMLError as error:

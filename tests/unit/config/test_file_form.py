@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -121,3 +122,15 @@ def test_a_variable_that_the_file_uses_is_not_unknown(tmp_path: Path) -> None:
     environ = {"REPLICA_DB_USER": "u", "REPLICA_OTHER": "x"}
     warnings = read(tmp_path, LEAST + "primary: {user: '${REPLICA_DB_USER}'}\n", environ).warnings
     assert warnings == ("REPLICA_OTHER: unknown variable",)
+
+
+def test_json_with_tabs_and_escapes_keeps_its_lines(tmp_path: Path) -> None:
+    document = {"primary": {"password": "\U0001f600/é\x7f", "port": 1e0, "name": None}, "secondaries": [{"host": "a"}],
+                "tables": [], "apply": {"compact": True}}  # fmt: skip
+    text = json.dumps(document, indent="\t").replace("1.0", "1")
+    settings = read(tmp_path, text).settings
+    assert settings.primary.password == Secret("\U0001f600/é\x7f")
+    assert (settings.primary.port, settings.primary.name) == (1, "mariadb-primary")
+    (said,) = problems(tmp_path, text.replace('"a"', '"a",\n\t\t\t"port": 0'))
+    line = text[: text.index('"host"')].count("\n") + 2
+    assert said.startswith(f"replica.yaml:{line}: secondaries[0].port: ")
