@@ -72,10 +72,11 @@ class Texts(Text):
         if given is None:
             return ()
         if isinstance(given, str):
-            given = tuple(parsers.items(given.strip()))
+            given = (given,)
         if not isinstance(given, tuple | list) or not all(isinstance(item, str) for item in given):
             raise ValueError("must be a list of texts")
-        return self._parse_all(parsers.all_full([item.strip() for item in given]))
+        # An item of a list may be a reference to a variable, which is a list with commas itself.
+        return self._parse_all(parsers.all_full([part for item in given for part in parsers.items(item)]))
 
 
 def choice(kind: type[StrEnum]) -> Text:

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
         (LEAST + "network: {heartbeat: {}}\n", ["network.heartbeat: has parts of its own"]),
         (LEAST + "network: {heartbeat: []}\n", ["network.heartbeat: has parts of its own"]),
         (LEAST + "network: x\n", ["replica.yaml:2: network: is not an object of settings"]),
+        (LEAST + "schemas: []\n", ["replica.yaml:2: schemas: is empty: name at least one schema"]),
         (LEAST + "schemas: [a, ~]\n", ["replica.yaml:2: schemas: item 2 of 2 is empty"]),
+        (LEAST + "exclude_tables: ['replica.a, shop.b']\n", ["exclude_tables: 'shop.b' is in none of the schemas"]),
         (LEAST + "primary: {name: '${A:-${B}}'}\n", ["primary.name: `${` in the default of a reference"]),
         (LEAST + "primary: {<<: foo}\n", ["replica.yaml:2: primary: `<<` takes an object"]),
         (LEAST + "primary: {<<: {? [a] : b}}\n", ["primary: the name of a setting must be text"]),
@@ -110,6 +112,12 @@ def test_what_a_variable_replaces_is_not_evaluated(tmp_path: Path) -> None:
     assert [s.password.reveal() for s in settings.secondaries] == ["x", "y"]
     (said,) = problems(tmp_path, text, {"MARIA_SECONDARY_PASSWORDS": "x,"})
     assert "secondaries[1].password: /none: No such file" in said
+
+
+def test_a_list_of_an_item_with_commas(tmp_path: Path) -> None:
+    text = LEAST + "exclude_tables: ['${EX}', replica.c]\n"
+    selection = read(tmp_path, text, {"EX": "replica.a, replica.b"}).settings.selection
+    assert selection.excluded_tables == ("replica.a", "replica.b", "replica.c")
 
 
 def test_merges_of_merges(tmp_path: Path) -> None:
