@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import jsonschema
 import pytest
 
+from replica_cli.config.documents import json_schema
 from replica_cli.config.loading import read_configuration
 from replica_cli.core.errors import ConfigurationError
 from replica_cli.core.settings import Secret
@@ -142,3 +144,20 @@ def test_json_with_tabs_and_escapes_keeps_its_lines(tmp_path: Path) -> None:
     (said,) = problems(tmp_path, text.replace('"a"', '"a",\n\t\t\t"port": 0'))
     line = text[: text.index('"host"')].count("\n") + 2
     assert said.startswith(f"replica.yaml:{line}: secondaries[0].port: ")
+
+
+def test_the_schema_accepts_what_the_file_may_have() -> None:
+    validator = jsonschema.Draft202012Validator(json_schema())
+    good = {
+        "secondaries": [{"host": "a", "name": 1, "tls": {"mode": "${TLS}"}, "apply": {"engine": "ROW_IMAGE"}}],
+        "primary": {"password": 12345, "host": None},
+        "logging": {"level": "debug"},
+        "network": None,
+        "rules": [{"tables": "a.b", "ddl": "${DDL:-stop}"}],
+    }
+    assert list(validator.iter_errors(good)) == []
+    for bad in (
+        {"secondaries": [{"name": "a"}]}, {"rules": [{"ddl": "stop"}]}, {"primary": {"password": None}},
+        {"logging": {"level": "loud"}}, {"primary": {"tls": {"mode": "xoff"}}},
+    ):  # fmt: skip
+        assert list(validator.iter_errors(bad)), bad
