@@ -110,7 +110,11 @@ class Invocation:
         return read_configuration(overrides, None, self.env_file or Path(".env"), self.config_file)
 
     def configuration_template(self) -> str:
-        """Return a commented configuration file with what variables give, also if that is not complete."""
+        """Return a commented configuration file with what variables give, also if that is not complete.
+
+        Raises:
+            ConfigurationError: if a part of what they give cannot be read, and would be missing in the file.
+        """
         from replica_cli.config.dotfile import read_dotfile  # noqa: PLC0415 - as above
         from replica_cli.config.environment import process_environment  # noqa: PLC0415 - as above
         from replica_cli.config.loading import gather  # noqa: PLC0415 - as above
@@ -119,7 +123,10 @@ class Invocation:
         dotenv = self.env_file or Path(".env")
         variables = {**read_dotfile(dotenv).values, **process_environment()}
         # A configuration file is what is written, so none is read.
-        return template(gather(None, None, dotenv, None, reads_file=False).layers, variables)
+        gathered = gather(None, None, dotenv, None, reads_file=False)
+        if gathered.unreadable:
+            raise ConfigurationError(gathered.unreadable)
+        return template(gathered.layers, variables)
 
     def reloading(self, run: CommandContext, overrides: Overrides) -> Callable[[], ReloadReport]:
         """Return a function that reads the settings again, and returns what has changed since its last call.

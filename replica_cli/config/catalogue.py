@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from pydantic import BaseModel
 
 from replica_cli.config.declarations import Declarations
+from replica_cli.config.types import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,7 @@ class Setting(NamedTuple):
         meaning: what it does.
         is_secret: its value is never shown, and may come from a file.
         is_file: its value is a path.
+        is_list: its value is a list of texts.
         reloads: a running stream takes a new value.
 
     """
@@ -55,6 +57,7 @@ class Setting(NamedTuple):
     meaning: str
     is_secret: bool
     is_file: bool
+    is_list: bool
     reloads: bool
 
     @property
@@ -97,7 +100,7 @@ def by_variable() -> dict[str, Setting]:
 @functools.cache
 def setting_at(path: Path) -> Setting | None:
     """Return the setting at a path, None if the path is that of a group or is not declared."""
-    wanted = tuple("*" if isinstance(part, int) else part for part in path)
+    wanted = starred(path)
     return next((s for s in all_settings() if s.path == wanted), None)
 
 
@@ -109,6 +112,20 @@ def for_all_secondaries(path: Path) -> Path | None:
     if group in ("user", "password"):
         return "primary", group
     return ("secondary_tls" if group == "tls" else group, *rest) if rest else None
+
+
+@functools.cache
+def names_in(path: Path) -> tuple[str, ...]:
+    """Return the names in the group at a path, only `*` for a list of groups, and none if it is not a group."""
+    wanted = starred(path)
+    depth = len(wanted)
+    below = (s.path for s in all_settings() if s.path[:depth] == wanted and len(s.path) > depth)
+    return tuple(dict.fromkeys(str(p[depth]) for p in below))
+
+
+def starred(path: Path) -> Path:
+    """Return the path with `*` for the number of an item, as settings have it."""
+    return tuple("*" if isinstance(part, int) else part for part in path)
 
 
 @functools.cache
@@ -160,7 +177,8 @@ def _settings_of(model: type[BaseModel], path: Path, prefix: str, whose: str) ->
         variable = "" if "*" in path else (prefix and prefix + end) if end.startswith("_") else end
         yield Setting(
             (*path, name), variable, field.default, (field.description or "").replace("{whose}", whose),
-            declared["is_secret"], declared["is_file"], declared["reloads"],
+            declared["is_secret"], declared["is_file"], any(isinstance(each, Texts) for each in field.metadata),
+            declared["reloads"],
         )  # fmt: skip
 
 

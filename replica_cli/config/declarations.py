@@ -17,6 +17,7 @@ from replica_cli.config.accepted_drift import drift_patterns
 from replica_cli.config.filters import excluded_patterns, routes, schema_name, table_patterns
 from replica_cli.config.http import http_token, listen_address
 from replica_cli.config.types import (
+    ANY_TEXT,
     Bool,
     Count,
     CountOrZero,
@@ -34,6 +35,7 @@ from replica_cli.config.types import (
     duration,
     number,
     size,
+    words_schema,
 )
 from replica_cli.core.differences import AcceptedDrift
 from replica_cli.core.settings import (
@@ -252,6 +254,8 @@ class SecondaryHealthGroup(Group):
 class SecondaryGroup(Group):
     """A server that is written. What is given here is for this secondary alone."""
 
+    model_config = ConfigDict(json_schema_extra={"required": ["host"]})
+
     host: Host = setting(None, "", "host of the secondary; required")
     port: Port = setting("3306", "", "port of the secondary")
     name: Name | None = setting(None, "", "name of the secondary; host:port if not given")
@@ -274,10 +278,12 @@ def _rule_engine(text: str) -> EngineChoice:
 class RuleGroup(Group):
     """What is different for some tables. The first rule counts that matches a table and gives a value."""
 
+    model_config = ConfigDict(json_schema_extra={"required": ["tables"]})
+
     tables: Annotated[tuple[str, ...], Texts(table_patterns)] = setting(
         None, "", "the tables of the rule: patterns as in `tables`; required"
     )
-    engine: Annotated[EngineChoice | None, Text(_rule_engine, {"enum": ["auto", "sql"]})] = setting(
+    engine: Annotated[EngineChoice | None, Text(_rule_engine, words_schema("auto", "sql"))] = setting(
         None, "", "as apply.engine: auto or sql"
     )
     ddl: Annotated[DdlPolicy | None, choice(DdlPolicy)] = setting(None, "", "as apply.ddl: apply, quarantine or stop")
@@ -290,17 +296,17 @@ class GraylogGroup(Group):
     """Log records as GELF."""
 
     enabled: Bool = setting("false", "GRAYLOG_ENABLED", "send log records to Graylog")
-    endpoint: Annotated[tuple[str, int], Text(parsers.endpoint, {"type": "string"})] = setting(
+    endpoint: Annotated[tuple[str, int], Text(parsers.endpoint, ANY_TEXT)] = setting(
         "localhost:12201", "GRAYLOG_ENDPOINT", "host:port of Graylog's GELF input"
     )
-    protocol: Annotated[str, Text(parsers.one_of("udp", "tcp"), {"enum": ["udp", "tcp"]})] = setting(
+    protocol: Annotated[str, Text(parsers.one_of("udp", "tcp"), words_schema("udp", "tcp"))] = setting(
         "udp", "GRAYLOG_PROTOCOL", "udp or tcp"
     )
     timeout: Seconds = setting("5s", "GRAYLOG_TIMEOUT", "longest wait for Graylog, in a thread of its own")
     source: Name = setting("binlog-sync", "GRAYLOG_SOURCE", "source (host) field of the records")
 
 
-_LEVELS = {"enum": ["DEBUG", "INFO", "WARNING", "ERROR"]}
+_LEVELS = words_schema("DEBUG", "INFO", "WARNING", "ERROR", "WARN")
 _FORMS = ("auto", "bar", "lines", "off")
 
 
@@ -319,7 +325,7 @@ class LoggingGroup(Group):
         "log lines about applied rows: auto (sums, rarer the busier the stream is) or batch (sums of each commit)",
         reloads=True,
     )
-    progress: Annotated[str, Text(parsers.one_of(*_FORMS), {"enum": list(_FORMS)})] = setting(
+    progress: Annotated[str, Text(parsers.one_of(*_FORMS), words_schema(*_FORMS))] = setting(
         "auto", "REPLICA_PROGRESS", "progress on stderr: auto (bar on a terminal, else lines), bar, lines or off"
     )
     project: Name = setting("naluconcept", "LOCAL_PROJECT_NAME", "project name, a field of every log record")
@@ -329,12 +335,12 @@ class LoggingGroup(Group):
 class HttpGroup(Group):
     """The HTTP server of `stream` and `transfer`."""
 
-    listen: Annotated[ListenAddress | None, Text(listen_address, {"type": "string"})] = setting(
+    listen: Annotated[ListenAddress | None, Text(listen_address, ANY_TEXT)] = setting(
         None,
         "REPLICA_LISTEN",
         "where `stream` and `transfer` answer HTTP: `address:port` or `unix:/path`; nothing listens if not given",
     )
-    token: Annotated[Secret | None, Text(http_token, {"type": "string"}, keeps_blanks=True)] = setting(
+    token: Annotated[Secret | None, Text(http_token, ANY_TEXT, keeps_blanks=True)] = setting(
         None, "REPLICA_HTTP_TOKEN", "token that HTTP requests need that change something", is_secret=True
     )
     tls_cert: ReadableFile = setting(
@@ -382,7 +388,7 @@ class Declarations(BaseSettings):
     exclude_tables: Annotated[tuple[str, ...], Texts(excluded_patterns)] = setting(
         None, "REPLICA_EXCLUDE_TABLES", "never these tables: patterns as above; none if not given", reloads=True
     )
-    state_schema: Annotated[str, Text(schema_name, {"type": "string"})] = setting(
+    state_schema: Annotated[str, Text(schema_name, ANY_TEXT)] = setting(
         "replica_state", "REPLICA_STATE_SCHEMA", "schema on each secondary for the tool's own tables"
     )
     apply: ApplyGroup = group(default_factory=ApplyGroup)

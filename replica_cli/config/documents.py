@@ -58,10 +58,21 @@ def json_schema() -> dict[str, Any]:
 
 def _without_own_keys(value: Any) -> Any:
     if isinstance(value, dict):
+        if "x-replica" in value:
+            value = _with_null(value)
         return {k: _without_own_keys(v) for k, v in value.items() if not _is_own(k, v)}
     if isinstance(value, list):
         return [_without_own_keys(each) for each in value]
     return value
+
+
+def _with_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a setting or a group that may be empty; an empty secret is refused."""
+    described: dict[str, Any] = {k: schema[k] for k in ("default", "description", "x-replica") if k in schema}
+    rest = {k: v for k, v in schema.items() if k not in described}
+    options = [each for each in rest.get("anyOf", [rest]) if each != {"type": "null"}]
+    is_secret = schema["x-replica"].get("is_secret", False)
+    return {**described, "anyOf": [*options, *([] if is_secret else [{"type": "null"}])]}
 
 
 def _is_own(key: str, value: object) -> bool:

@@ -29,7 +29,13 @@ def schema_name(text: str) -> str:
 
 
 def routes(parts: Sequence[str]) -> tuple[str, ...]:
-    """Return the parts of the setting of schemas: `*`, `name` or `name:other`; `selection_of` reads them."""
+    """Return the parts of the setting of schemas: `*`, `name` or `name:other`; `selection_of` reads them.
+
+    Raises:
+        ValueError: if there is none, because nothing would be selected.
+    """
+    if not parts:
+        raise ValueError("is empty: name at least one schema, or `*` for all")
     return tuple(parts)
 
 

@@ -47,6 +47,28 @@ class Given(NamedTuple):
 Layer = dict[Path, Given]
 
 
+class FileContent(NamedTuple):
+    """What a configuration file gives.
+
+    Attributes:
+        layer: the texts of the settings.
+        lengths: the number of items of each list of objects.
+        wrong: the paths of all problems.
+        referenced: the names of the variables in references.
+        secrets: values of variables that are a part of secrets.
+
+    """
+
+    layer: Layer
+    lengths: Mapping[Path, int]
+    wrong: tuple[Path, ...]
+    referenced: frozenset[str]
+    secrets: frozenset[str]
+
+
+NO_FILE = FileContent({}, {}, (), frozenset(), frozenset())
+
+
 class Findings:
     """What is wrong: problems end the command, warnings do not. None of them contains the text of a secret."""
 
@@ -82,8 +104,9 @@ def variables_layer(
             given = secret_given(variable, values, source, findings)
             if given is not None:
                 layer[setting.path] = given
-                check_one_line(str(given.value), given.origin.name, findings)
-        elif text := values.get(variable, "").strip():
+                if problem := text_problem(str(given.value), is_secret=True):
+                    findings.complain(given.origin.name, problem)
+        elif text := plain_text(variable, values, findings):
             layer[setting.path] = Given(text, Origin(source, variable))
     return layer
 
@@ -104,10 +127,25 @@ def secret_given(variable: str, values: Mapping[str, str], source: Source, findi
     return None
 
 
-def check_one_line(secret: str, label: str, findings: Findings) -> None:
-    """Complain about a secret of several lines: the file holds more than the secret."""
-    if len(lines := secret.splitlines()) > 1:
-        findings.complain(label, f"has {len(lines)} lines: a secret is one line")
+def plain_text(variable: str, values: Mapping[str, str], findings: Findings) -> str:
+    """Return the stripped text of a variable that is no secret, empty if it is not set or with a problem."""
+    text = values.get(variable, "").strip()
+    if problem := text_problem(text, is_secret=False):
+        findings.complain(variable, problem)
+        return ""
+    return text
+
+
+def text_problem(text: str, *, is_secret: bool) -> str | None:
+    """Return why a text cannot be the value of a setting in any source, None if it can."""
+    # The environment gives bytes that are not UTF-8 as single surrogates.
+    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        return "is not UTF-8 text, or holds a NUL"
+    if is_secret and len(lines := text.splitlines()) > 1:
+        return f"has {len(lines)} lines: a secret is one line"
+    if is_secret and text and text.splitlines() != [text]:
+        return "has a line end: a secret is one line"
+    return None
 
 
 def nested(layer: Layer) -> dict[str, Any]:
@@ -125,11 +163,12 @@ def nested(layer: Layer) -> dict[str, Any]:
 
 
 def _with_lists(value: Any) -> Any:
+    """Return nested values in which numbered items are lists; an item for which nothing is given is empty."""
     if not isinstance(value, dict):
         return value
     inner = {key: _with_lists(each) for key, each in value.items()}
     if inner and all(isinstance(key, int) for key in inner):
-        return [inner[key] for key in sorted(inner)]
+        return [inner.get(number, {}) for number in range(max(inner) + 1)]
     return inner
 
 
@@ -150,6 +189,13 @@ class Layers:
     def paths(self) -> list[Path]:
         """Return the paths of all settings that are given."""
         return list(dict.fromkeys(path for layer in self._layers for path in layer))
+
+    def nearest(self, path: Path) -> Path:
+        """Return a path, or the longest one above it at which or below which something is given."""
+        paths = self.paths()
+        while path and not any(p[: len(path)] == path for p in paths):
+            path = path[:-1]
+        return path
 
     def without(self, lost: Path) -> tuple[Layers, Given | None]:
         """Return the layers without all that is given at a path or below it, and one value that was removed."""

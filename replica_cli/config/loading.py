@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from replica_cli.config.building import settings_of
-from replica_cli.config.catalogue import all_settings, names, variables
+from replica_cli.config.catalogue import names, setting_at, variables
 from replica_cli.config.checks import check
-from replica_cli.config.columns import secondaries_layer
+from replica_cli.config.columns import overridden_by, read_columns, secondaries_layer
 from replica_cli.config.declarations import Declarations
 from replica_cli.config.dotfile import read_dotfile
 from replica_cli.config.environment import process_environment
 from replica_cli.config.layers import (
+    NO_FILE,
     Findings,
-    Layer,
     Layers,
     Source,
     config_file_named,
@@ -30,17 +30,22 @@ from replica_cli.config.layers import (
     options_layer,
     variables_layer,
 )
+from replica_cli.config.masking import Mask
 from replica_cli.config.overrides import Overrides
 from replica_cli.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from replica_cli.config.catalogue import Path as SettingPath
+    from replica_cli.config.columns import Column
+    from replica_cli.config.layers import FileContent, Layer
     from replica_cli.core.settings import Settings
 
 DOTENV = Path(".env")
 _LINE = re.compile(r"^[^\s:]+:(\d+):")
+_NO_MASK = Mask()
+_HIDDEN = "has a wrong value, which is not shown because there is a secret in it"
 _PREFIXES = ("MARIA_", "REPLICA_", "GRAYLOG_", "TRANSFER_")
 _HINT = "example.env lists every variable with its default; a line of `.env` is NAME=value or NAME='any value'"
 _FILE_HINT = "`replica config check` shows all problems, `replica config schema` what a file may have"
@@ -49,7 +54,8 @@ _FILE_HINT = "`replica config check` shows all problems, `replica config schema`
 class Configuration(NamedTuple):
     """The settings, how progress is shown (auto, bar, lines, off), warnings, and which source gave what.
 
-    `declared` has the same settings as they are declared, and `file` is the configuration file, None without one.
+    `declared` has the same settings as they are declared, `file` is the configuration file, None without one, and
+    `mask` replaces the secrets in a text that is shown.
     """
 
     settings: Settings
@@ -58,6 +64,7 @@ class Configuration(NamedTuple):
     warnings: tuple[str, ...]
     layers: Layers
     file: Path | None = None
+    mask: Mask = _NO_MASK
 
 
 def load_settings(
@@ -97,22 +104,27 @@ def read_configuration(
     if findings.problems:
         # If a required variable "is not set", its name is often misspelt.
         hint = _FILE_HINT if gathered.file else _no_file(dotenv) + _HINT
-        raise ConfigurationError((*sorted(findings.problems, key=_rank), *misspelt), hint=hint)
+        raise ConfigurationError((*sorted(dict.fromkeys(findings.problems), key=_rank), *misspelt), hint=hint)
     declared = gathered.declared
     return Configuration(
         settings_of(declared), declared, declared.logging.progress, (*findings.warnings, *misspelt), gathered.layers,
-        gathered.file,
+        gathered.file, gathered.mask,
     )  # fmt: skip
 
 
 class Gathered(NamedTuple):
-    """What the sources give, valid or not: what is wrong has its default in `declared`."""
+    """What the sources give, valid or not: what is wrong has its default in `declared`.
+
+    `unreadable` are the problems because of which a part of the sources is not in `layers`.
+    """
 
     declared: Declarations
     layers: Layers
     findings: Findings
     misspelt: tuple[str, ...]
     file: Path | None
+    mask: Mask
+    unreadable: tuple[str, ...]
 
 
 def gather(
@@ -140,14 +152,19 @@ def gather(
     for source, values in given:
         overridden = frozenset(itertools.chain.from_iterable(own_layers))
         own_layers.append(variables_layer(values, source, findings, overridden=overridden))
-    from_file = _file_layer(file, [environ, dotfile.values], findings, own_layers)
-    secondaries, rest, wrong = secondaries_layer(given, from_file, findings)
+    columns = read_columns(given, findings)
+    content = _file_content(file, [environ, dotfile.values], findings, own_layers, columns)
+    secondaries, rest, wrong = secondaries_layer(columns, content, findings)
+    wrong += content.wrong
     # An option is for all secondaries of this command.
     secondaries = {p: g for p, g in secondaries.items() if p[2:] not in options}
     layers = Layers((*own_layers, secondaries, rest))
-    declared = _declared(layers, wrong, findings)
-    _add_findings(declared, layers, wrong, findings)
-    return Gathered(declared, layers, findings, misspellings(_unknown_names(environ, dotfile.values)), file)
+    mask = Mask(_secrets(layers, content, (environ, dotfile.values)))
+    unreadable = tuple(findings.problems)
+    declared = _declared(layers, wrong, findings, mask)
+    _add_findings(declared, layers, wrong, findings, mask)
+    unknown = _unknown_names(environ, dotfile.values, content.referenced)
+    return Gathered(declared, layers, findings, misspellings(unknown), file, mask, unreadable)
 
 
 def secondary_names(dotenv: Path = DOTENV, file: Path | None = None) -> tuple[str, ...]:
@@ -169,46 +186,59 @@ def misspellings(unknown: Sequence[str]) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _file_layer(
-    file: Path | None, variables: Sequence[Mapping[str, str]], findings: Findings, before: Sequence[Layer]
-) -> Layer:
+def _file_content(
+    file: Path | None,
+    variables: Sequence[Mapping[str, str]],
+    findings: Findings,
+    before: Sequence[Layer],
+    columns: Mapping[str, Column],
+) -> FileContent:
     if file is None:
-        return {}
+        return NO_FILE
     from replica_cli.config.file import read_file  # noqa: PLC0415 - without a file the YAML library is not loaded
 
-    return read_file(file, variables, findings, overridden=frozenset(itertools.chain.from_iterable(before)))
+    options = frozenset(("secondaries", "*", *path) for path in before[0])
+    return read_file(file, variables, findings, overridden=options.union(overridden_by(columns), *before))
 
 
-def _declared(layers: Layers, wrong: list[SettingPath], findings: Findings) -> Declarations:
+def _secrets(layers: Layers, content: FileContent, sources: Iterable[Mapping[str, str]]) -> set[str]:
+    """Return the secrets of all sources, also those that another source replaces; a documented default is none."""
+    settings = ((setting_at(path), layers.given(path)) for path in layers.paths())
+    given = {str(g.value) for s, g in settings if s is not None and s.is_secret and g is not None}
+    named = [v.variable for v in variables() if v.is_secret]
+    in_variables = {values[name] for values in sources for name in named if name in values}
+    return (given | in_variables | content.secrets) - {v.default for v in variables() if v.is_secret}
+
+
+def _declared(layers: Layers, wrong: list[SettingPath], findings: Findings, mask: Mask) -> Declarations:
     """Return the declared settings. What is wrong has its default, and its path is added to `wrong`."""
     while True:
         try:
             return Declarations.of(layers.nested())
         except ValidationError as error:
-            for each in error.errors(include_url=False, include_input=False):
-                path: SettingPath = tuple(each["loc"])
+            # An error may name a path at which nothing is given. The first one always removes a value, so that this
+            # ends. Another one may be about the same value.
+            for number, each in enumerate(error.errors(include_url=False, include_input=False)):
+                path = layers.nearest(tuple(each["loc"]))
+                if number and path != each["loc"]:
+                    continue
                 layers, removed = layers.without(path)
                 wrong.append(path)
-                label = label_of(path, removed)
-                findings.complain(label, _text_of(path, each["type"], each["msg"], each.get("ctx", {}).get("error")))
+                cause = each.get("ctx", {}).get("error")
+                text = str(cause) if isinstance(cause, ValueError) else each["msg"][:1].lower() + each["msg"][1:]
+                is_hidden = removed is not None and mask.hides(removed.value)
+                findings.complain(label_of(path, removed), _HIDDEN if is_hidden else text)
 
 
-def _text_of(path: SettingPath, kind: str, message: str, error: object) -> str:
-    if isinstance(error, ValueError):
-        return str(error)
-    if kind != "extra_forbidden":
-        return message[:1].lower() + message[1:]
-    known = {s.path[-1] for s in all_settings()} | {p for s in all_settings() for p in s.path if p != "*"}
-    nearest = difflib.get_close_matches(str(path[-1]), map(str, known), n=1, cutoff=0.6)
-    return "unknown setting" + (f", did you mean {nearest[0]}" if nearest else "")
-
-
-def _add_findings(declared: Declarations, layers: Layers, wrong: Sequence[SettingPath], findings: Findings) -> None:
+def _add_findings(
+    declared: Declarations, layers: Layers, wrong: Sequence[SettingPath], findings: Findings, mask: Mask
+) -> None:
     for each in check(declared, layers.called):
         paths = (each.path, *each.others)
         if any(_overlap(path, lost) for path, lost in itertools.product(paths, wrong)):
             continue
-        text = f"{layers.label(each.path)}: {each.text}"
+        is_hidden = any(mask.hides(given.value) for p in paths if (given := layers.given(p)) is not None)
+        text = f"{layers.label(each.path)}: {_HIDDEN if is_hidden else each.text}"
         (findings.warnings if each.is_warning else findings.problems).append(text)
 
 
@@ -231,9 +261,9 @@ def _no_file(dotenv: Path) -> str:
     return f"there is no {dotenv.absolute()}: create it, or name another file with `--env-file`; "
 
 
-def _unknown_names(environ: Mapping[str, str], dotenv: Mapping[str, str]) -> list[str]:
-    """Return the names that have a prefix of `replica` and are not variables of `replica`."""
+def _unknown_names(environ: Mapping[str, str], dotenv: Mapping[str, str], referenced: frozenset[str]) -> list[str]:
+    """Return the names that have a prefix of `replica`, and that neither `replica` nor its configuration file uses."""
     unknown = {n for values in (environ, dotenv) for n in values if n.startswith(_PREFIXES[:2])}
     # In the `.env` file such a name can only be meant for `replica`, so wrong case and dashes count as well.
     unknown |= {n for n in dotenv if n.upper().replace("-", "_").replace(".", "_").startswith(_PREFIXES)}
-    return sorted(n for n in unknown - names() if not n.startswith("REPLICA_TEST_"))
+    return sorted(n for n in unknown - names() - referenced if not n.startswith("REPLICA_TEST_"))

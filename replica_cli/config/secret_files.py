@@ -28,10 +28,14 @@ def read_secret(path: str, label: str, findings: Findings) -> str:
     except UnicodeDecodeError:
         findings.complain(label, f"{path}: is not UTF-8 text")
         return ""
+    except ValueError:  # a NUL in the path
+        findings.complain(label, "names a file that cannot exist: its name holds a NUL, or is not UTF-8 text")
+        return ""
     if not text:
         findings.complain(label, f"{path}: is empty")
     if "\0" in text:
         findings.complain(label, f"{path}: holds a NUL: save it as UTF-8 text")
+        return ""
     if warning := warn_of_readers(Path(path)):
         findings.warnings.append(f"{label}: {warning}")
     return text

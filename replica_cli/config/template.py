@@ -97,13 +97,14 @@ class _Writer:
     def secondaries(self) -> Iterator[str]:
         """Yield the lines of the list of secondaries."""
         yield "# The servers that are written"
-        numbers = sorted({p[1] for p in self._layers.paths() if p[0] == "secondaries" and len(p) > 1}, key=str)
+        below = (p for p in self._layers.paths() if p[0] == "secondaries" and len(p) > 1)
+        numbers = sorted({int(p[1]) for p in below})
         if not numbers:
             yield "#secondaries:\n#  - host: db2\n#    name: db2\n#    password: file:/run/secrets/db2\n"
             return
         yield "secondaries:"
         for number in numbers:
-            yield from self._secondary(int(number))
+            yield from self._secondary(number)
         yield ""
 
     def _secondary(self, number: int) -> Iterator[str]:
@@ -138,4 +139,6 @@ class _Writer:
 def _quoted(text: str) -> str:
     if _PLAIN.fullmatch(text) and text not in _NULLS:
         return text
-    return json.dumps(text.replace("${", "$${"), ensure_ascii=False)
+    quoted = json.dumps(text.replace("${", "$${"), ensure_ascii=False)
+    # YAML refuses some characters that cannot be printed, and makes blanks of others.
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted)

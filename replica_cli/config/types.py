@@ -23,6 +23,9 @@ Parser = Callable[[str], Any]
 JsonSchema = dict[str, Any]
 
 _NUMBER_OR_TEXT: JsonSchema = {"type": ["integer", "string"]}
+# Any value that is one text: an editor that reads YAML takes `12345` for a number.
+ANY_TEXT: JsonSchema = {"type": ["string", "number", "boolean"]}
+_REFERENCE: JsonSchema = {"type": "string", "pattern": r"\$\{"}
 
 
 class Text:
@@ -65,22 +68,35 @@ class Texts(Text):
     """
 
     def __init__(self, parse: Callable[[tuple[str, ...]], Any]) -> None:
-        super().__init__(str, {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]})
+        super().__init__(str, {"anyOf": [{"type": "array", "items": ANY_TEXT}, ANY_TEXT]})
         self._parse_all = parse
 
     def _value(self, given: object) -> Any:
         if given is None:
             return ()
         if isinstance(given, str):
-            given = tuple(parsers.items(given.strip()))
+            given = (given,)
         if not isinstance(given, tuple | list) or not all(isinstance(item, str) for item in given):
             raise ValueError("must be a list of texts")
-        return self._parse_all(parsers.all_full([item.strip() for item in given]))
+        # An item of a list may be a reference to a variable, which is a list with commas itself.
+        return self._parse_all(parsers.all_full([part for item in given for part in parsers.items(item)]))
 
 
 def choice(kind: type[StrEnum]) -> Text:
     """Return the annotation of a setting that is a value of an enumeration."""
-    return Text(parsers.choice(kind), {"enum": [each.value for each in kind]})
+    return Text(parsers.choice(kind), words_schema(*kind))
+
+
+def words_schema(*words: str) -> JsonSchema:
+    """Return the JSON Schema of some words: an editor suggests them, and accepts them in any case and a reference."""
+    letters = "|".join("".join(_any_case(char) for char in word) for word in words)
+    return {"anyOf": [{"enum": list(words)}, {"type": "string", "pattern": f"^(?:{letters})$"}, _REFERENCE]}
+
+
+def _any_case(char: str) -> str:
+    if char == "-":
+        return "[_-]"
+    return f"[{char.upper()}{char.lower()}]" if char.isalpha() else char
 
 
 def number(low: int, high: int) -> Text:
@@ -103,9 +119,9 @@ SecondsOrZero = Annotated[float, duration(parsers.duration)]
 Count = Annotated[int, number(1, 1_000_000)]
 CountOrZero = Annotated[int, number(0, 1_000_000)]
 Port = Annotated[int, number(1, 65535)]
-Bool = Annotated[bool, Text(parsers.boolean, {"type": ["boolean", "string"]})]
-Name = Annotated[str, Text(str, {"type": "string"})]
-Host = Annotated[str, Text(parsers.host, {"type": "string"})]
-Folder = Annotated[Path, Text(Path, {"type": "string"})]
-ReadableFile = Annotated[Path | None, Text(Path, {"type": "string"})]
-SecretText = Annotated[Secret, Text(Secret, {"type": "string"}, keeps_blanks=True)]
+Bool = Annotated[bool, Text(parsers.boolean, {"type": ["boolean", "integer", "string"]})]
+Name = Annotated[str, Text(str, ANY_TEXT)]
+Host = Annotated[str, Text(parsers.host, ANY_TEXT)]
+Folder = Annotated[Path, Text(Path, ANY_TEXT)]
+ReadableFile = Annotated[Path | None, Text(Path, ANY_TEXT)]
+SecretText = Annotated[Secret, Text(Secret, ANY_TEXT, keeps_blanks=True)]

@@ -94,6 +94,21 @@ def test_a_wrong_configuration_lists_every_problem_and_no_secret(command: list[s
     assert "geheim" not in result.output
 
 
+def test_no_file_is_written_from_a_source_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("REPLICA_EXCLUDE_TABLES='shop.a\n")
+    file = tmp_path / "replica.yaml"
+    result = run("config", "init", "--env-file", str(tmp_path / ".env"), "--output", str(file))
+    assert (result.exit_code, result.stdout, file.exists()) == (10, "", False)
+    assert "REPLICA_EXCLUDE_TABLES: the quote" in result.stderr
+
+
+def test_a_secret_in_the_value_of_another_setting_is_masked(tmp_path: Path) -> None:
+    file = tmp_path / "replica.yaml"
+    file.write_text("secondaries: [{host: db2}]\nprimary: {name: 'a-${MARIA_PASS}'}\n")
+    result = run("config", "show", "--config", str(file), env={"MARIA_PASS": "geheim"})
+    assert (result.exit_code, "a-***" in result.stdout, "geheim" in result.output) == (0, True, False)
+
+
 @pytest.mark.parametrize("command", SETTINGS_COMMANDS, ids=" ".join)
 def test_errors_in_json_are_one_line_on_stderr(command: list[str]) -> None:
     result = run(*command, "--json")

@@ -213,7 +213,7 @@ def test_variables_complete_the_secondaries_of_the_file(tmp_path: Path) -> None:
         (LEAST + "batch: {bytes: 1}\n", "replica.yaml:2: batch.bytes: '1' is not a size from 4KiB to 1GiB"),
         (LEAST + "primary: {host: '${NOWHERE}'}\n", "replica.yaml:2: primary.host: the variable NOWHERE is not set"),
         (LEAST + "primary: {host: '${a b}'}\n", "`${` begins no reference"),
-        (LEAST + "primary: {host: !!python/name:os.system x}\n", "has the tag tag:yaml.org,2002:python/name:os.system"),
+        (LEAST + "primary: {host: !!python/name:os.system x}\n", "has a tag: quote a value that begins with `!`"),
         ("secondaries: [{name: a}]\n", "replica.yaml:1: secondaries[0].host: is not set"),
         ("secondaries: [{host: a, port: 0}]\n", "replica.yaml:1: secondaries[0].port: '0' is not a whole number"),
         ("secondaries: [{host: a}, {host: a}]\n", "a:3306 is named 2 times"),
@@ -236,12 +236,13 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> N
 
 
 def test_a_file_that_would_grow_without_end_is_refused(tmp_path: Path) -> None:
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [
-        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)
+    lines = ["retry: &a0 {attempts: 1}"] + [
+        f"retry{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 9)
     ]
-    said = problems(tmp_path, "\n".join(lines))
+    said = problems(tmp_path, "\n".join([*lines, "batch: *a8"]))
     assert any("too many values, or references to itself" in p for p in said)
-    assert any("references to itself" in p for p in problems(tmp_path, "a: &a\n  b: *a\n"))
+    assert any("references to itself" in p for p in problems(tmp_path, "batch: &a\n  <<: *a\n"))
+    assert any("a: unknown setting" in p for p in problems(tmp_path, "a: &a\n  b: *a\n"))
 
 
 def test_what_one_object_merges_from_another(tmp_path: Path) -> None:

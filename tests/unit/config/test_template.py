@@ -59,3 +59,28 @@ def test_each_setting_is_in_a_file_made_from_nothing() -> None:
         if setting.variable:
             assert f"#{setting.path[-1]}:" in text, setting.name
     assert "#secondaries:" in text
+
+
+def test_many_secondaries_keep_their_order(tmp_path: Path) -> None:
+    environ = {"MARIA_SECONDARY_HOSTS": ",".join(f"h{n}" for n in range(12))}
+    (tmp_path / "replica.yaml").write_text(written(environ))
+    settings = load_settings(None, {}, NOWHERE, tmp_path / "replica.yaml")
+    assert [s.host for s in settings.secondaries] == [f"h{n}" for n in range(12)]
+
+
+@pytest.mark.parametrize("text", ["a\x7fb", "a\x85b", "a\u2028b", "a\u00a0b", "\U000e0001", "\U0001f600", "é", "\x1b"])
+def test_a_character_that_cannot_be_printed_stays_the_same(text: str, tmp_path: Path) -> None:
+    environ = {"MARIA_SECONDARY_HOSTS": "a", "LOCAL_PROJECT_NAME": f"<{text}>"}
+    (tmp_path / "replica.yaml").write_text(written(environ))
+    assert load_settings(None, {}, NOWHERE, tmp_path / "replica.yaml").logging.project == f"<{text}>"
+
+
+def test_what_cannot_be_read_is_known_before_the_file_is_written(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("REPLICA_EXCLUDE_TABLES='shop.a\n")
+    environ = {"LOCAL_PROJECT_NAME": "a\udcff", "MARIA_SECONDARY_HOSTS": "a,b", "MARIA_SECONDARY_PORTS": "1"}
+    first, second, third = gather(None, environ, dotenv, None).unreadable
+    assert "REPLICA_EXCLUDE_TABLES: the quote" in first
+    assert second == "LOCAL_PROJECT_NAME: is not UTF-8 text, or holds a NUL"
+    assert third.startswith("MARIA_SECONDARY_PORTS: has 1 item")
+    assert gather(None, {}, NOWHERE, None).unreadable == ()

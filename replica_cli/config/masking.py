@@ -1,0 +1,43 @@
+"""Finds the values of secrets in the values of other settings: a reference may put one there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MASK = "***"
+# A shorter secret is a part of many values. It counts only if it is the whole value.
+_SHORTEST = 4
+
+
+class Mask:
+    """Replaces secrets in the values of settings.
+
+    Messages are not searched, because a secret may be a word that a message has itself, and the gap would tell it.
+
+    Args:
+        secrets: the values; an empty one is ignored.
+
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        # The values of other settings have no blanks at their ends.
+        forms = {form for secret in secrets for form in (secret, secret.strip()) if form}
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(_pattern, longest_first))) if forms else None
+
+    def __call__(self, value: str) -> str:
+        """Return a value without the secrets."""
+        return value if self._pattern is None else self._pattern.sub(_MASK, value)
+
+    def hides(self, value: str | tuple[str, ...]) -> bool:
+        """Return True if there is a secret in a value, or in an item of it."""
+        return any(self(text) != text for text in ((value,) if isinstance(value, str) else value))
+
+
+def _pattern(secret: str) -> str:
+    text = re.escape(secret)
+    return text if len(secret) >= _SHORTEST else rf"\A{text}\Z"
