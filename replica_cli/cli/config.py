@@ -94,7 +94,7 @@ def show(
     from replica_cli.config.effective import setting_reports  # noqa: PLC0415 - `--help` stays fast
 
     configuration = invocation.read_configuration()
-    reports = setting_reports(configuration.layers, with_defaults=defaults)
+    reports = setting_reports(configuration.layers, configuration.mask, with_defaults=defaults)
     # A value may have a secret in it, by a reference to the variable of the secret.
     settings = tuple(replace(r, value=r.value and configuration.mask(r.value)) for r in reports)
     if invocation.is_json:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from replica_cli.config.catalogue import Setting
     from replica_cli.config.declarations import Declarations
     from replica_cli.config.layers import Layers
+    from replica_cli.config.masking import Mask
 
 MASK = "***"
 # secondaries, the number of one, the name of a setting
@@ -44,7 +45,7 @@ class Effective:
         return COLUMNS[str(self.path[-1])][0]
 
 
-def effective_settings(layers: Layers) -> list[Effective]:
+def effective_settings(layers: Layers, mask: Mask) -> list[Effective]:
     """Return all settings, in the order of their declarations; of the items of lists only what is given."""
     order = {setting.path: number for number, setting in enumerate(all_settings())}
     items = [p for p in layers.paths() if any(isinstance(part, int) for part in p) and setting_at(p) is not None]
@@ -57,46 +58,39 @@ def effective_settings(layers: Layers) -> list[Effective]:
         return first, next((part for part in path if isinstance(part, int)), 0), number
 
     return [
-        _effective(path, setting, layers)
+        _effective(path, setting, layers, mask)
         for path in sorted(paths, key=rank)
         if (setting := setting_at(path)) is not None
     ]
 
 
-def _effective(path: Path, setting: Setting, layers: Layers) -> Effective:
+def _effective(path: Path, setting: Setting, layers: Layers, mask: Mask) -> Effective:
     given = layers.given(path)
     if given is None:
         return Effective(path, setting, MASK if setting.is_secret and setting.default else setting.default, _DEFAULT)
     text = _text(given.value)
     # A reference may put a secret into any setting.
-    is_hidden = text and (setting.is_secret or any(secret in text for secret in _secrets(layers)))
-    return Effective(path, setting, MASK if is_hidden else text, given.origin)
+    return Effective(path, setting, MASK if setting.is_secret and text else mask(text), given.origin)
 
 
-def _secrets(layers: Layers) -> set[str]:
-    """Return the secrets that are given, without those that everyone knows from the documents."""
-    secrets = ((s, layers.given(p)) for p in layers.paths() if (s := setting_at(p)) is not None and s.is_secret)
-    given = {_text(given.value) for setting, given in secrets if given is not None}
-    return given - {"", *(s.default for s in all_settings() if s.is_secret and s.default)}
-
-
-def setting_reports(layers: Layers, *, with_defaults: bool) -> tuple[SettingReport, ...]:
+def setting_reports(layers: Layers, mask: Mask, *, with_defaults: bool) -> tuple[SettingReport, ...]:
     """Return the settings that are in effect, those with their default only if they are wanted."""
     reports = (
-        SettingReport(e.name, e.variable, e.text, e.origin.source, e.origin.name) for e in effective_settings(layers)
+        SettingReport(e.name, e.variable, e.text, e.origin.source, e.origin.name)
+        for e in effective_settings(layers, mask)
     )
     return tuple(r for r in reports if with_defaults or r.source != Source.DEFAULT)
 
 
-def text_at(path: Path, layers: Layers) -> str:
+def text_at(path: Path, layers: Layers, mask: Mask) -> str:
     """Return the text of a setting, or of all items of a list, empty if it has no value."""
     if layers.given(path) is None and (other := for_all_secondaries(path)) is not None:
         path = other
     setting = setting_at(path)
     if setting is not None:
-        return _effective(path, setting, layers).text or ""
+        return _effective(path, setting, layers, mask).text or ""
     below = [p for p in layers.paths() if p[: len(path)] == path and p != path]
-    return ", ".join(f"{dotted(p[len(path) :])}={text_at(p, layers)}" for p in below)
+    return ", ".join(f"{dotted(p[len(path) :])}={text_at(p, layers, mask)}" for p in below)
 
 
 def held_at(declared: Declarations, path: Path) -> Path:

@@ -24,10 +24,15 @@ class Mask:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = frozenset(secrets)
         # The values of other settings have no blanks at their ends.
-        forms = {form for secret in secrets for form in (secret, secret.strip()) if form}
+        forms = {form for secret in self._secrets for form in (secret, secret.strip()) if form}
         longest_first = sorted(forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_pattern, longest_first))) if forms else None
+
+    def joined(self, other: Mask) -> Mask:
+        """Return one that replaces the secrets of both."""
+        return Mask(self._secrets | other._secrets)
 
     def __call__(self, value: str) -> str:
         """Return a value without the secrets."""

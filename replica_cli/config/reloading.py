@@ -39,8 +39,10 @@ def reloaded(old: Configuration, new: Configuration) -> tuple[Configuration, Rel
     refused = [path for path in changed if path not in reloading]
     layers = Layers([_joined(old.layers, new.layers, reloading)])
     declared = Declarations.of(layers.nested())
+    # A value that is in use may contain a secret that the sources do not give any more.
+    mask = old.mask.joined(new.mask)
     configuration = Configuration(
-        settings_of(declared), declared, old.progress, new.warnings, layers=layers, file=new.file
+        settings_of(declared), declared, old.progress, new.warnings, layers=layers, file=new.file, mask=mask
     )
     return configuration, ReloadReport(
         configuration.settings,
@@ -85,7 +87,7 @@ def _joined(old: Layers, new: Layers, taken: list[Path]) -> Layer:
 
 def _change(path: Path, old: Configuration, new: Configuration, note: str = "") -> Change:
     name = new.layers.called(path) if new.layers.given(path) else old.layers.called(path)
-    return Change(name, text_at(path, old.layers), text_at(path, new.layers), note)
+    return Change(name, text_at(path, old.layers, old.mask), text_at(path, new.layers, new.mask), note)
 
 
 def _selection(declared: Declarations) -> Selection:

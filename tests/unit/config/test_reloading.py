@@ -148,3 +148,6 @@ def test_a_secret_in_another_setting_is_masked(tmp_path: Path) -> None:
     secrets = [{"MARIA_PASS": "geheim-1"}, {"MARIA_PASS": "geheim-2"}]
     _, report = reloaded(*(read_file(tmp_path, text, environ) for environ in secrets))
     assert [str(c) for c in report.refused] == ["MARIA_PASS *** -> ***", "secondaries[0].user *** -> ***"]
+    configuration, _ = reloaded(*(read_file(tmp_path, text, environ) for environ in secrets))
+    _, report = reloaded(configuration, read_file(tmp_path, text, {"MARIA_PASS": "geheim-3"}))
+    assert "geheim" not in str(report.refused)
