@@ -1,15 +1,22 @@
-"""Do two things at the same time, such as questions to two servers that are both far away."""
+"""Do several things at the same time, such as questions to two servers that are both far away.
+
+The threads are daemons: one that waits for a server which no longer answers does not keep the process from ending. The
+threads of a ThreadPoolExecutor would, as the interpreter joins all of them at its end.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 First = TypeVar("First")
 Second = TypeVar("Second")
+Result = TypeVar("Result")
 
 
 def side_by_side(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
@@ -17,21 +24,36 @@ def side_by_side(first: Callable[[], First], second: Callable[[], Second]) -> tu
 
     Raises the error of a function after both have ended: that of the first before that of the second.
     """
-    answers: list[Second] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            answers.append(second())
-        except BaseException as error:  # noqa: BLE001 - a thread cannot raise to its caller, which does it below
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="side by side", daemon=True)
-    thread.start()
-    try:
+    with in_threads((second,)) as (other,):
         first_answer = first()
+    return first_answer, other.result()
+
+
+@contextlib.contextmanager
+def in_threads(functions: Iterable[Callable[[], Result]]) -> Iterator[Sequence[Future[Result]]]:
+    """Run each function in a thread of its own while the context lasts, and wait for all of them at its end.
+
+    The futures have the results, or the errors.
+    """
+    futures: list[Future[Result]] = []
+    threads: list[threading.Thread] = []
+    try:
+        for function in functions:
+            future: Future[Result] = Future()
+            thread = threading.Thread(target=_run, args=(function, future), name="side by side", daemon=True)
+            thread.start()
+            threads.append(thread)
+            futures.append(future)
+        yield futures
     finally:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return first_answer, answers[0]
+        for thread in threads:
+            thread.join()
+
+
+def _run(function: Callable[[], Result], future: Future[Result]) -> None:
+    try:
+        answer = function()
+    except BaseException as error:  # noqa: BLE001 - a thread cannot raise to its caller, which reads the future
+        future.set_exception(error)
+    else:
+        future.set_result(answer)

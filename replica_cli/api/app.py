@@ -14,7 +14,7 @@ from replica_cli.api.errors import UNEXPECTED, WRONG_REQUEST, HttpError, TooLarg
 from replica_cli.api.limits import ClientLimits, read_body
 from replica_cli.api.responses import DocumentResponse
 from replica_cli.api.routes import changes, jobs, plans, probes, reading
-from replica_cli.api.security import NO_CONTENT_POLICY, SECURITY_HEADERS, check_host, has_token
+from replica_cli.api.security import NO_CONTENT_POLICY, SECURITY_HEADERS, check_host, check_site, has_token
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.reports.failure import Failure
 from replica_cli.logs import Tag, log
@@ -79,6 +79,7 @@ class _Guard:
         try:
             if http.listen is not None:
                 check_host(scope, http.listen)
+            check_site(scope)
             if scope["path"] not in _UNLIMITED and not has_token(scope, http.token):
                 client = scope.get("client")
                 self._clients.check("" if client is None else client[0])

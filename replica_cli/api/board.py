@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.status import Phase, WorkerStatus
+from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,6 +51,7 @@ class Board:
         note_event: takes each change of state and each message: the instance and a sentence.
         clock: a monotonic clock.
 
+    `stopping` is set when the stop of the command begins.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Board:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._note_event, self._clock = note_event, clock
+        self.stopping = StopToken()
         self._lock = threading.Lock()
         now = clock()
         self._newest = {name: (WorkerStatus(name), now) for name in instances}
@@ -80,8 +83,10 @@ class Board:
         self._note_event(instance, message)
 
     def on_stopping(self, message: str) -> None:
-        """Pass the message on to the events."""
+        """Pass the message on to the events, and let others know that the command stops."""
         self._note_event("", message)
+        if not self.stopping.is_set:
+            self.stopping.request()
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """Return the newest snapshot of each secondary."""

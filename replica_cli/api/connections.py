@@ -115,16 +115,25 @@ class Connections:
         self._open: set[_Connection] = set()
         self._has_ended = asyncio.Event()  # set when the last one has ended
 
-    async def serve(self, stopped: asyncio.Event) -> None:
-        """Serve until `stopped` is set. Answers that are not complete then get a moment."""
+    async def serve(self, stopped: asyncio.Event, *others: asyncio.Task[None]) -> None:
+        """Serve until `stopped` is set. Answers that are not complete then get a moment.
+
+        Args:
+            stopped: ends the server.
+            others: tasks that run as long as the server. If one of them or of its own fails, its error is raised.
+
+        """
         self._set_date()
-        tasks = [asyncio.create_task(self._accept()), asyncio.create_task(self._sweep())]
+        tasks = [asyncio.create_task(work) for work in (self._accept(), self._sweep())]
+        stop = asyncio.create_task(stopped.wait())
         try:
-            await stopped.wait()
+            ended, _ = await asyncio.wait((stop, *tasks, *others), return_when=asyncio.FIRST_COMPLETED)
+            for each in ended:
+                each.result()
         finally:
-            for task in tasks:
+            for task in (stop, *tasks):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(stop, *tasks, return_exceptions=True)
             for connection in tuple(self._open):
                 if connection.protocol is None or connection.protocol.transport is None:
                     connection.abort()

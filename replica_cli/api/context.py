@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _POSITIONS_SECONDS = 2.0
 _BURST_SECONDS = 4.0
+# How many run at the same time.
+_QUESTIONS = 4
+_PAUSES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,9 @@ class Context:
         control: the running stream, None for a transfer.
         metrics: returns the metrics and their content type, None if there are none.
         stop: set when the process ends; it ends every wait.
+        threads: for questions to servers, which may be slow.
+        pausing: for pause and resume, so that slow questions do not keep them out.
+        steering: for what the supervisor answers, for the same reason.
         changes: the limit of requests that change something.
         wrong_tokens: the limit of requests with a wrong token.
     """
@@ -54,7 +60,9 @@ class Context:
     control: StreamControl | None = None
     metrics: Callable[[], tuple[bytes, str]] | None = None
     stop: StopToken = field(default_factory=StopToken)
-    threads: Threads = field(default_factory=Threads)
+    threads: Threads = field(default_factory=lambda: Threads(_QUESTIONS))
+    pausing: Threads = field(default_factory=lambda: Threads(_PAUSES))
+    steering: Threads = field(default_factory=lambda: Threads(1))
     positions: Remembered[PositionsDocument] = field(init=False)
     changes: TokenBucket = field(init=False)
     wrong_tokens: TokenBucket = field(init=False)

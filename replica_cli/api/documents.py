@@ -164,8 +164,8 @@ class JobProgress(TypedDict):
     transfer: TransferProgressDocument | None
 
 
-class JobDocument(TypedDict):
-    """Long work: `result` and `error` are null until it ends. A job that was cancelled has the error `interrupted`."""
+class JobSummary(TypedDict):
+    """Long work: `error` is null until it fails. A job that was cancelled has the error `interrupted`."""
 
     id: str
     kind: Literal["transfer", "drift"]
@@ -174,11 +174,16 @@ class JobDocument(TypedDict):
     ended_at: str | None
     secondaries: list[str]
     progress: list[JobProgress]
-    result: TransferSummary | DriftDocument | None
     error: ErrorDocument | None
 
 
-class JobsDocument(TypedDict):
-    """The jobs that run, and the last ones that ended, the newest first."""
+class JobDocument(JobSummary):
+    """A job and its `result`: null until it ends, and if a newer comparison has replaced that of this job."""
 
-    jobs: list[JobDocument]
+    result: TransferSummary | DriftDocument | None
+
+
+class JobsDocument(TypedDict):
+    """The jobs that run, and the last ones that ended, the newest first. Each job alone has its `result`."""
+
+    jobs: list[JobSummary]

@@ -86,6 +86,10 @@ class TooMany(HttpError):
     code = "too_many"
 
 
+class ClientGone(HttpError):
+    """The client has closed its connection, so the answer is not read."""
+
+
 class TooLarge(HttpError):
     """The body of the request is too large."""
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from replica_cli.api.errors import JobConflict, NotKnown, TooMany, document_of
-from replica_cli.core.errors import ExitCode, ReplicaError
+from replica_cli.core.errors import ExitCode, Interrupted, ReplicaError
 from replica_cli.core.reports.failure import Failure
 from replica_cli.documents.reports import transfer_progress
 from replica_cli.logs import Tag, log
@@ -21,7 +21,7 @@ from replica_cli.stop import StopToken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from replica_cli.api.documents import JobDocument
+    from replica_cli.api.documents import JobDocument, JobSummary
     from replica_cli.core.status import WorkerStatus
     from replica_cli.documents.shapes import DriftDocument, TransferSummary
 
@@ -111,8 +111,27 @@ class Job:
         return JobState.CANCELLED if was_stopped else JobState.FAILED
 
     @property
+    def result(self) -> tuple[str, Result] | None:
+        """Return when the job ended and its result, None if it has no result."""
+        with self._lock:
+            if self._ended_at is None or self._result is None:
+                return None
+            return timestamp(self._ended_at), self._result
+
+    def forget_result(self) -> None:
+        """Free the memory of the result."""
+        with self._lock:
+            self._result = None
+
+    @property
     def document(self) -> JobDocument:
-        """Return the job as the client sees it."""
+        """Return the job with its result, as the client sees it."""
+        result = self.result
+        return {**self.summary, "result": result and result[1]}
+
+    @property
+    def summary(self) -> JobSummary:
+        """Return the job without its result, which may be large."""
         with self._lock:
             progress = tuple(self._progress.values())
             return {
@@ -130,7 +149,6 @@ class Job:
                     }
                     for s in progress
                 ],
-                "result": self._result,
                 "error": document_of(self._failure) if self._failure else None,
             }
 
@@ -142,20 +160,39 @@ class Jobs:
         self._lock = threading.Lock()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._threads: list[threading.Thread] = []
+        self._stopping_since: float | None = None
 
     def start(self, job: Job, work: Callable[[Job], Result]) -> None:
-        """Start a job in a thread. Raises TooMany if too many run."""
+        """Start a job in a thread.
+
+        Raises:
+            TooMany: too many run, or the system allows no more threads.
+            Interrupted: the process ends.
+
+        """
         with self._lock:
+            if self._stopping_since is not None:
+                raise Interrupted("the process ends, so no job is started")
             if sum(each.is_running for each in self._jobs.values()) >= _MOST_RUNNING:
                 raise TooMany(f"{_MOST_RUNNING} jobs run already", hint="wait for one, or cancel one")
+            thread = threading.Thread(target=self._run, args=(job, work), name=f"job {job.id}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise TooMany(f"the job was not started: {error}", hint="try again later") from error
             self._jobs[job.id] = job
             ended = [each.id for each in self._jobs.values() if not each.is_running]
             for old in ended[: max(0, len(ended) - _MOST_ENDED)]:
                 del self._jobs[old]
-            self._threads = [thread for thread in self._threads if thread.is_alive()]
-            thread = threading.Thread(target=job.run, args=(work,), name=f"job {job.id}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._threads = [*(each for each in self._threads if each.is_alive()), thread]
+
+    def _run(self, job: Job, work: Callable[[Job], Result]) -> None:
+        job.run(work)
+        if job.kind == "drift" and job.result is not None:
+            # A comparison may have millions of differences, and only the newest one is of use.
+            for other in self.all():
+                if other.kind == "drift" and other is not job:
+                    other.forget_result()
 
     def all(self) -> tuple[Job, ...]:
         """Return the jobs, the newest first."""
@@ -184,19 +221,24 @@ class Jobs:
     def last_result(self, kind: str) -> tuple[str, Result] | None:
         """Return the end and the result of the last job of a kind that has a result, None if there is none."""
         for job in self.all():
-            document = job.document
-            result, ended_at = document["result"], document["ended_at"]
-            if document["kind"] == kind and result is not None and ended_at is not None:
-                return ended_at, result
+            if job.kind == kind and (result := job.result) is not None:
+                return result
         return None
 
-    def end(self, seconds: float) -> None:
-        """Request the end of all jobs, and wait for them together at most this long."""
+    def stop(self) -> None:
+        """Request the end of all jobs, and start no more."""
         with self._lock:
-            jobs, threads = tuple(self._jobs.values()), tuple(self._threads)
+            self._stopping_since = self._stopping_since or time.monotonic()
+            jobs = tuple(self._jobs.values())
         for job in jobs:
             if job.is_running and not job.stop.is_set:
                 job.stop.request()
-        until = time.monotonic() + seconds
+
+    def end(self, seconds: float) -> None:
+        """Request the end of all jobs, and wait for them until this long after the first `stop`."""
+        self.stop()
+        with self._lock:
+            threads = tuple(self._threads)
+            until = (self._stopping_since or 0.0) + seconds
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))

@@ -23,11 +23,15 @@ _BACKLOG = 128
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An open socket, its address with the real port, and the TLS context, None without TLS."""
+    """An open socket, its address with the real port, and the TLS context, None without TLS.
+
+    `file` is the device and the inode of a Unix socket's file, None for TCP.
+    """
 
     socket: socket.socket
     address: ListenAddress
     tls: ssl.SSLContext | None
+    file: tuple[int, int] | None = None
 
     @property
     def url(self) -> str:
@@ -37,11 +41,12 @@ class Listener:
         return f"{'http' if self.tls is None else 'https'}://{self.address}"
 
     def close(self) -> None:
-        """Close the socket. The file of a Unix socket is removed."""
+        """Close the socket. The file of a Unix socket is removed, unless another process has put its own there."""
         self.socket.close()
-        if self.address.path is not None:
-            with contextlib.suppress(OSError):
-                self.address.path.unlink()
+        path = self.address.path
+        with contextlib.suppress(OSError):
+            if path is not None and _file(path) == self.file:
+                path.unlink()
 
 
 def open_listener(http: Http) -> Listener:
@@ -58,6 +63,9 @@ def open_listener(http: Http) -> Listener:
     try:
         bound = _unix_socket(address.path) if address.path is not None else _tcp_socket(address)
         bound.listen(_BACKLOG)
+        file = None if address.path is None else _file(address.path)
+    except UnicodeError as error:  # a part of the host name is empty, or longer than 63 characters
+        raise ConfigurationError((f"REPLICA_LISTEN: {address}: the host is not a name",)) from error
     except OSError as error:
         reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
         hint = "stop that program, or listen on another port" if error.errno == errno.EADDRINUSE else None
@@ -65,7 +73,7 @@ def open_listener(http: Http) -> Listener:
     bound.setblocking(False)
     if address.path is None:
         address = type(address)(address.host, bound.getsockname()[1])
-    return Listener(bound, address, tls)
+    return Listener(bound, address, tls, file)
 
 
 def _tcp_socket(address: ListenAddress) -> socket.socket:
@@ -96,6 +104,11 @@ def _bound(unbound: socket.socket, at: object) -> socket.socket:
         unbound.close()
         raise
     return unbound
+
+
+def _file(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_dev, status.st_ino
 
 
 def _answers(path: Path) -> bool:

@@ -25,10 +25,11 @@ _MOST_PLANS = 100
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """A plan that was shown; `expires_at` in Unix seconds."""
+    """A plan that was shown; `ends_at` is a monotonic time, and `expires_at` the same in Unix seconds, to be shown."""
 
     id: str
     task: TransferTask | ResetTask
+    ends_at: float
     expires_at: float
 
     @property
@@ -46,7 +47,7 @@ class StoredPlan:
 class Plans:
     """The plans that wait. Safe between threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: OrderedDict[str, StoredPlan] = OrderedDict()
@@ -54,30 +55,46 @@ class Plans:
 
     def add(self, task: TransferTask | ResetTask) -> StoredPlan:
         """Keep a plan until it is taken, and return it with its id."""
-        plan = StoredPlan(secrets.token_hex(8), task, self._clock() + PLAN_SECONDS)
+        plan = StoredPlan(secrets.token_hex(8), task, self._clock() + PLAN_SECONDS, time.time() + PLAN_SECONDS)
         with self._lock:
             self._waiting[plan.id] = plan
             if len(self._waiting) > _MOST_PLANS:
                 self._forget(next(iter(self._waiting)))
         return plan
 
-    def take(self, plan_id: str) -> StoredPlan:
-        """Return a plan, which cannot be taken again.
+    def find(self, plan_id: str) -> StoredPlan:
+        """Return a plan.
 
         Raises:
             NotKnown: there was no plan with this id.
             PlanGone: it was used, or is too old.
 
         """
-        again = "ask for a new plan, and confirm that one"
         with self._lock:
-            plan = self._waiting.get(plan_id)
-            if plan is None:
-                if plan_id in self._gone:
-                    raise PlanGone("the plan was used already, or is too old", hint=again)
-                raise NotKnown("there is no plan with this id", hint=again)
+            return self._find(plan_id)
+
+    def take(self, plan_id: str) -> StoredPlan:
+        """Return a plan, which cannot be taken again. Raises as `find`."""
+        with self._lock:
+            plan = self._find(plan_id)
             self._forget(plan_id)
-        if plan.expires_at <= self._clock():
+        return plan
+
+    def forget(self, plan_id: str) -> None:
+        """Let a plan be a used one."""
+        with self._lock:
+            if plan_id in self._waiting:
+                self._forget(plan_id)
+
+    def _find(self, plan_id: str) -> StoredPlan:
+        again = "ask for a new plan, and confirm that one"
+        plan = self._waiting.get(plan_id)
+        if plan is None:
+            if plan_id in self._gone:
+                raise PlanGone("the plan was used already, or is too old", hint=again)
+            raise NotKnown("there is no plan with this id", hint=again)
+        if plan.ends_at <= self._clock():
+            self._forget(plan_id)
             raise PlanGone(f"the plan is older than {PLAN_SECONDS / 60:.0f} minutes", hint=again)
         return plan
 

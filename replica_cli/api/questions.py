@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from replica_cli.service.transfer import PlannedTransfer
     from replica_cli.stop import StopToken
 
-# A client waits for the answer, and a thread is taken while a server does not give one.
+# A thread is taken while a server does not answer. A client waits for most answers. A comparison is a job, and reads
+# the whole catalog of a server.
 _ANSWER_SECONDS = 15.0
+_CATALOG_SECONDS = 120.0
 
 
 class Questions:
@@ -46,7 +48,8 @@ class Questions:
 
     def drift(self, secondaries: Sequence[Server]) -> DriftDocument:
         """Return the answer of `drift check`."""
-        return documents.drift_document(with_complete_statements(check_each_drift(self._settings(), secondaries)))
+        settings = self._patient_settings(_CATALOG_SECONDS)
+        return documents.drift_document(with_complete_statements(check_each_drift(settings, secondaries)))
 
     def pause(self, secondary: Server, stop: StopToken, *, is_wanted: bool) -> PauseReport:
         """Ask one secondary's process to pause, or to go on."""
@@ -55,25 +58,28 @@ class Questions:
 
     def plan_transfer(self, secondaries: tuple[Server, ...], tables: tuple[TableName, ...]) -> TransferTask:
         """Return what copying tables again would do."""
-        settings = self._settings()
         request = TransferRequest(secondaries, TransferMode.NEW, tables)
-        return TransferTask(settings, plan_transfer(settings, request))
+        # The copy itself has the waits of the settings: it takes as long as it takes, and can be cancelled.
+        return TransferTask(self._settings(), plan_transfer(self._patient_settings(), request))
 
     def plan_reset(
         self, secondaries: tuple[Server, ...], kind: ResetKind, position: Position | None, *, accepts_filters: bool
     ) -> ResetTask:
         """Return what a reset of the saved position would do."""
-        settings = self._settings()
+        settings = self._patient_settings()
         request = ResetRequest(secondaries, kind, position, accepts_filters=accepts_filters)
         return ResetTask(settings, plan_reset(settings, request))
 
-    def _patient_settings(self) -> Settings:
-        """Return the settings with shorter waits, for what a client waits for."""
+    def _patient_settings(self, seconds: float = _ANSWER_SECONDS) -> Settings:
+        """Return the settings with waits of at most this many seconds."""
         settings = self._settings()
         network = settings.network
-        return replace(
-            settings, network=replace(network, query_timeout=min(network.query_timeout, _ANSWER_SECONDS))
-        )  # fmt: skip
+        bounded = replace(
+            network,
+            connect_timeout=min(network.connect_timeout, _ANSWER_SECONDS),
+            query_timeout=min(network.query_timeout, seconds),
+        )
+        return replace(settings, network=bounded)
 
 
 class TransferTask:

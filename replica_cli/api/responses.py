@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MEANINGS = {
-    400: "The request cannot be read, or its Host header names another machine.",
+    400: "The request cannot be read, or its Host header names another machine, or a page of another site sent it.",
     401: "The token is missing or wrong.",
     403: "No token is set, so nothing can be changed.",
     404: "There is nothing of this name.",
@@ -22,7 +22,7 @@ _MEANINGS = {
     410: "The plan was used, or is too old.",
     413: "The body of the request is too large.",
     422: "The request is not as described here.",
-    429: "Too many requests.",
+    429: "Too many requests or jobs, or all threads wait for servers that are slow.",
     500: "An unexpected error; the log of the process has it.",
     502: "A database server does not answer, or refuses.",
     503: "The process ends.",

@@ -45,6 +45,16 @@ def check_host(scope: Scope, listen: ListenAddress) -> None:
         raise HttpError("the Host header names another machine", hint="use 127.0.0.1 or localhost in the URL")
 
 
+def check_site(scope: Scope) -> None:
+    """Refuse what a page of another site asks of the API: it may not read, nor let the server work.
+
+    Browsers send the header, and a page cannot change it. Programs do not send it.
+    """
+    site = dict(scope["headers"]).get(b"sec-fetch-site", b"")
+    if site == b"cross-site" and scope["path"].startswith("/api/"):
+        raise HttpError("a page of another site may not use the API")
+
+
 def has_token(scope: Scope, token: Secret | None) -> bool:
     """Return True if a request has the token: other clients of its address, such as a proxy, then do not limit it."""
     kind, _, sent = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1").partition(" ")

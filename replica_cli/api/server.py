@@ -63,14 +63,24 @@ async def _serve(listener: Listener, parts: Parts) -> None:
     config.load()
     sampling = asyncio.create_task(_sample(parts.board))
     log(logger, logging.INFO, Tag.INFO, "HTTP: listening on %s", listener.url)
+    if parts.settings().http.token is not None and listener.tls is None and not listener.address.is_local:
+        text = (
+            "HTTP: a program that sees the network traffic of %s can read the token: REPLICA_HTTP_TLS_CERT encrypts it"
+        )
+        log(logger, logging.WARNING, Tag.WARN, text, listener.address)
     try:
 
         def wake() -> None:
             if parts.stop.is_set:
                 loop.call_soon_threadsafe(stopped.set)
 
-        with parts.stop.waking(wake):
-            await Connections(config, listener, parts.settings().http.connections).serve(stopped)
+        def stop_jobs() -> None:
+            # A copy takes a moment to end, so its stop begins with that of the stream.
+            if parts.board.stopping.is_set:
+                context.jobs.stop()
+
+        with parts.stop.waking(wake), parts.board.stopping.waking(stop_jobs):
+            await Connections(config, listener, parts.settings().http.connections).serve(stopped, sampling)
     finally:
         sampling.cancel()
         context.jobs.end(_JOBS_END_SECONDS)

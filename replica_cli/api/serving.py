@@ -76,15 +76,22 @@ def serving(
         control=control,
     )
     thread = threading.Thread(target=_run, args=(listener, parts), name="http", daemon=True)
+    with contextlib.closing(listener), _hearing_the_log(events):
+        thread.start()
+        try:
+            yield board
+        finally:
+            parts.stop.request()
+            thread.join(_END_SECONDS)
+
+
+@contextlib.contextmanager
+def _hearing_the_log(events: EventLog) -> Iterator[None]:
     logging.root.addHandler(events)
-    thread.start()
     try:
-        yield board
+        yield
     finally:
-        parts.stop.request()
-        thread.join(_END_SECONDS)
         logging.root.removeHandler(events)
-        listener.close()
 
 
 def _run(listener: Listener, parts: Parts) -> None:
@@ -98,6 +105,9 @@ def _run(listener: Listener, parts: Parts) -> None:
         # The stream goes on: what it does is more important than what is said about it.
         logger.exception("HTTP: the server has failed")
         log(logger, logging.ERROR, Tag.ERROR, "HTTP: nothing answers on %s until a new start", listener.url)
+    finally:
+        # Clients get an error at once, instead of waiting for an answer that never comes.
+        listener.close()
 
 
 def _be_nice() -> None:

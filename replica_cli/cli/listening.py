@@ -1,4 +1,4 @@
-"""Answers HTTP while a command works, if an address to listen on is set. Without one nothing of it is loaded."""
+"""Answers HTTP while a command works, if it is to listen on an address. Without one nothing of it is loaded."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from replica_cli.cli.invocation import CommandContext
     from replica_cli.supervisor.control import StreamControl
 
+_HELP = "Answer HTTP (metrics, page, API, probes): ADDRESS:PORT or unix:/PATH"
 LISTEN = typer.Option(
-    "--listen",
-    metavar="ADDRESS",
-    help="Answer HTTP (metrics, page, API, probes): ADDRESS:PORT or unix:/PATH  [env: REPLICA_LISTEN]",
-    rich_help_panel="Behaviour",
+    "--listen", metavar="ADDRESS", help=f"{_HELP}  [env: REPLICA_LISTEN]", rich_help_panel="Behaviour"
+)
+# A transfer often reads the settings of a running stream, whose address is taken. So it needs the option.
+LISTEN_ONLY_BY_OPTION = typer.Option(
+    "--listen", metavar="ADDRESS", help=f"{_HELP}. REPLICA_LISTEN is not used", rich_help_panel="Behaviour"
 )
 
 

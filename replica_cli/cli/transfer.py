@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ from replica_cli import documents
 from replica_cli.cli.confirmation import check_target, confirm
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
-from replica_cli.cli.listening import LISTEN, listening
+from replica_cli.cli.listening import LISTEN_ONLY_BY_OPTION, listening
 from replica_cli.cli.options import ALL, with_shared_options
 from replica_cli.cli.output.console import answer, remark, write_document
 from replica_cli.cli.output.failures import render_failure
@@ -84,7 +85,7 @@ def transfer(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask before rows are replaced", rich_help_panel="Behaviour")
     ] = False,
-    listen: Annotated[str | None, LISTEN] = None,
+    listen: Annotated[str | None, LISTEN_ONLY_BY_OPTION] = None,
 ) -> None:
     """Copy the tables to the secondaries."""
     from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
@@ -116,17 +117,17 @@ def transfer(
         if not yes or invocation.shows_text:  # show the plan before the question
             remark(plans_text(plans, invocation.paint(to_stderr=True)))
         confirm("Replace these rows on the secondary?", is_confirmed=yes)
-    _run(invocation, run, made)
+    _run(invocation, run, made, listens=listen is not None)
 
 
-def _run(invocation: Invocation, run: CommandContext, plans: tuple[PlannedTransfer, ...]) -> None:
+def _run(invocation: Invocation, run: CommandContext, plans: tuple[PlannedTransfer, ...], *, listens: bool) -> None:
     from replica_cli.service.transfer import run_transfer  # noqa: PLC0415 - as above
 
     paint = invocation.paint(to_stderr=True)
     title = f"replica transfer from {run.settings.primary.name}"
     with (
         open_reporter(run.form, title, is_colored=paint.is_on) as own_reporter,
-        listening(run, own_reporter) as reporter,
+        listening(run, own_reporter) if listens else contextlib.nullcontext(own_reporter) as reporter,
     ):
         report = run_transfer(run.settings, plans, reporter)
     if invocation.is_json:

@@ -1,6 +1,6 @@
 """Run `replica transfer`: make copies, or request them from the stream that holds the writer's lock.
 
-A thread of a pool copies to each secondary; it runs copy workers, threads with connections of their own.
+A thread copies to each secondary; it runs copy workers, threads with connections of their own.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.beats import BeatStore
@@ -39,6 +39,7 @@ from replica_cli.runtime.start_checks import (
 from replica_cli.runtime.status_publisher import StatusPublisher
 from replica_cli.service.ask_each import ask_each
 from replica_cli.service.requested_copies import RequestedCopies
+from replica_cli.side_by_side import in_threads
 from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
 
 if TYPE_CHECKING:
@@ -146,9 +147,9 @@ def run_transfer(
     with (
         stopping_on_signals(stop) as heard,
         calling_at_stop(heard, lambda: reporter.on_stopping(_STOPPING)),
-        ThreadPoolExecutor(max_workers=max(1, len(plans))) as pool,
+        in_threads(partial(copy, planned) for planned in plans) as copies,
     ):
-        return TransferReport(tuple(_with_signal(report, heard.signal) for report in pool.map(copy, plans)))
+        return TransferReport(tuple(_with_signal(each.result(), heard.signal) for each in copies))
 
 
 def _with_signal(copy: CopyReport, number: int | None) -> CopyReport:

@@ -95,17 +95,15 @@ class StreamControl:
         finally:
             with self._lock:
                 self._wake = self._newest = None
-                left = tuple(self._waiting)
-                self._waiting.clear()
-            for request in left:
+            for request in self.take():
                 request.answer.set_exception(NotStreaming("the stream ends"))
 
     def take(self) -> tuple[ControlRequest, ...]:
-        """Return the requests that came since the last call."""
+        """Return the requests that came since the last call, without those whose thread has given up."""
         with self._lock:
             requests = tuple(self._waiting)
             self._waiting.clear()
-        return requests
+        return tuple(request for request in requests if request.answer.set_running_or_notify_cancel())
 
     def _ask(self, request: ControlRequest) -> ReloadReport:
         with self._lock:
@@ -116,4 +114,7 @@ class StreamControl:
         try:
             return request.answer.result(_PATIENCE_SECONDS)
         except TimeoutError:
-            raise NotStreaming(f"the supervisor did not answer within {_PATIENCE_SECONDS:.0f} s") from None
+            late = f"the supervisor did not answer within {_PATIENCE_SECONDS:.0f} s"
+            if request.answer.cancel():
+                raise NotStreaming(f"{late}: nothing is changed") from None
+            raise NotStreaming(f"{late}: what was requested may still be applied") from None

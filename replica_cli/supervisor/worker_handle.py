@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.attempts import QUIET_SECONDS, RESTART_LIMIT_SECONDS, RESTART_SECONDS
 from replica_cli.core.metrics import Newest, ProcessFacts
+from replica_cli.core.settings import Http
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.logs import Tag, log
 from replica_cli.supervisor.spawning import spawn
@@ -61,7 +62,8 @@ class WorkerHandle:
         except OSError as error:
             self._note_death(f"it cannot be started: {error.strerror}")
             return
-        self.send_message(replace(self.config, deaths=self.deaths, death=self._death))
+        settings = _for_worker(self.config.settings)
+        self.send_message(replace(self.config, settings=settings, deaths=self.deaths, death=self._death))
 
     @property
     def age_seconds(self) -> float:
@@ -89,7 +91,7 @@ class WorkerHandle:
     def take(self, settings: Settings) -> None:
         """Let the worker, and each process that is started after it, use other settings."""
         self.config = replace(self.config, settings=settings, level=logging.getLevelName(settings.logging.level))
-        self.send_message(settings)
+        self.send_message(_for_worker(settings))
 
     def send_message(self, message: str | Settings | WorkerConfig) -> None:
         """Send a message to the process, if there is one."""
@@ -146,6 +148,11 @@ class WorkerHandle:
             # The process closed its pipe and did not end. It must be gone before the next one starts.
             self.kill()
             return self._process.returncode
+
+
+def _for_worker(settings: Settings) -> Settings:
+    """Return settings without the token of HTTP: a worker needs no secret of it."""
+    return replace(settings, http=Http())
 
 
 def newest_of(workers: Sequence[WorkerHandle]) -> Newest:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.mysql.errnos import ER_UNKNOWN_SYSTEM_VARIABLE, ServerError
 from replica_cli.mysql.session import closing_on_error, connect
 from replica_cli.mysql.session_settings import prepare_to_make_tables
+from replica_cli.side_by_side import in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,8 +155,8 @@ class Connections:
         """
         if not self._open:
             names = names or _USUAL_SESSIONS
-            with ThreadPoolExecutor(len(names)) as pool:
-                openings = [pool.submit(self._opener(name)) for name in names]
+            with in_threads(self._opener(name) for name in names) as openings:
+                pass
             for name, opening in zip(names, openings, strict=True):
                 if opening.exception() is None:
                     self._open[name] = opening.result()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +17,7 @@ from replica_cli.core.status import CopyStep
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.facts import read_facts
-from replica_cli.side_by_side import side_by_side
+from replica_cli.side_by_side import in_threads, side_by_side
 from replica_cli.transfer.connections import ALL_SESSIONS, Connections, Endpoints, allow_writing
 from replica_cli.transfer.copy_worker import CopyWorker
 from replica_cli.transfer.lock_waits import LockWaits
@@ -151,9 +150,7 @@ def _opening_in_background(connections: Sequence[Connections]) -> Iterator[None]
 
     This saves time on a long link.
     """
-    with ThreadPoolExecutor(max(1, len(connections))) as pool:
-        for each in connections:
-            pool.submit(each.open_all, *ALL_SESSIONS)
+    with in_threads(partial(each.open_all, *ALL_SESSIONS) for each in connections):
         yield
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from replica_cli.core.table import TableName
 from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.errnos import ER_NO_SUCH_TABLE, ER_UNKNOWN_SEQUENCES, Remedy, ServerError
+from replica_cli.side_by_side import in_threads
 from replica_cli.sqlbuilder.definitions.create_statements import with_other_name
 from replica_cli.transfer.connections import Endpoints, allow_writing
 from replica_cli.transfer.errors import TablesRefused
@@ -71,8 +71,8 @@ def check_definitions(
             return find_refused(session, part, owner, waits)
 
     count = min(plan.settings.workers, len(to_try))
-    with ThreadPoolExecutor(count) as pool:
-        parts = list(pool.map(find_refused_in, (to_try[first::count] for first in range(count))))
+    with in_threads(partial(find_refused_in, to_try[first::count]) for first in range(count)) as tries:
+        parts = [each.result() for each in tries]
     if refused := {name: reason for part in parts for name, reason in sorted(part.items())}:
         raise TablesRefused(refused, note="nothing was changed; change the secondary so that it can make them, or ")
 

@@ -1,12 +1,27 @@
-"""Two functions at the same time: both end before an error of one is raised."""
+"""Functions at the same time: all end before an error of one is raised, and none keeps the process from ending."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from replica_cli.side_by_side import side_by_side
+from replica_cli.side_by_side import in_threads, side_by_side
+
+STUCK = """
+import threading, time
+from replica_cli.side_by_side import in_threads
+
+def copy():
+    with in_threads([lambda: (begun.set(), time.sleep(60))]):
+        pass
+
+begun = threading.Event()
+threading.Thread(target=copy, daemon=True).start()
+begun.wait()
+"""
 
 
 def raising(error: Exception) -> None:
@@ -32,3 +47,15 @@ def test_the_first_error_is_raised_after_both_have_ended() -> None:
     assert ended.is_set()
     with pytest.raises(ValueError, match="second"):
         side_by_side(lambda: 1, second)
+
+
+def test_each_of_several_has_its_result_or_its_error() -> None:
+    with in_threads([lambda: 1, lambda: raising(ValueError("second"))]) as (first, second):
+        pass
+    assert first.result() == 1
+    with pytest.raises(ValueError, match="second"):
+        second.result()
+
+
+def test_a_thread_that_waits_for_a_dead_server_does_not_keep_the_process() -> None:
+    assert subprocess.run([sys.executable, "-c", STUCK], timeout=30, check=False).returncode == 0

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
@@ -15,6 +15,7 @@ from replica_cli.api.documents import ChangeDocument, LevelDocument, ReloadDocum
 from replica_cli.api.errors import FailedReport
 from replica_cli.api.responses import DocumentResponse, errors
 from replica_cli.api.security import check_token
+from replica_cli.core.reports.pause import PauseReport
 from replica_cli.core.reports.reload import Change
 from replica_cli.documents import pauses_document
 from replica_cli.documents.shapes import PausesDocument
@@ -39,9 +40,9 @@ class LevelRequest(BaseModel):
     response_model=PausesDocument,
     responses=errors(401, 403, 404, 409, 422, 502, 503),
 )
-async def pause(name: str, context: InContext) -> Response:
+async def pause(name: str, context: InContext, request: Request) -> Response:
     """Do what `replica pause` does: wait, half a minute at most, until the stream has paused."""
-    return await _pause(name, context, is_wanted=True)
+    return await _pause(name, context, request, is_wanted=True)
 
 
 @router.post(
@@ -50,9 +51,9 @@ async def pause(name: str, context: InContext) -> Response:
     response_model=PausesDocument,
     responses=errors(401, 403, 404, 409, 422, 502, 503),
 )
-async def resume(name: str, context: InContext) -> Response:
+async def resume(name: str, context: InContext, request: Request) -> Response:
     """Do what `replica resume` does."""
-    return await _pause(name, context, is_wanted=False)
+    return await _pause(name, context, request, is_wanted=False)
 
 
 @router.post(
@@ -61,10 +62,10 @@ async def resume(name: str, context: InContext) -> Response:
     response_model=ReloadDocument,
     responses=errors(401, 403, 409),
 )
-async def reload(context: InContext) -> Response:
+async def reload(context: InContext, request: Request) -> Response:
     """Do what SIGHUP does, and return which settings are in use with another value, and which need a new start."""
     control = _control(context)
-    result = await context.threads.run(lambda: control.reload("POST /api/v1/reload"))
+    result = await context.steering.run(lambda: control.reload("POST /api/v1/reload"), request)
     return DocumentResponse({"taken": _changes(result.taken), "refused": _changes(result.refused)})
 
 
@@ -74,18 +75,22 @@ async def reload(context: InContext) -> Response:
     response_model=LevelDocument,
     responses=errors(401, 403, 409, 422),
 )
-async def log_level(wanted: LevelRequest, context: InContext) -> Response:
+async def log_level(wanted: LevelRequest, context: InContext, request: Request) -> Response:
     """Log from another level on, until the next reload or start."""
     control = _control(context)
-    result = await context.threads.run(lambda: control.set_level(wanted.level, "PUT /api/v1/log-level"))
+    result = await context.steering.run(lambda: control.set_level(wanted.level, "PUT /api/v1/log-level"), request)
     return DocumentResponse({"level": result.settings.logging.level})
 
 
-async def _pause(name: str, context: Context, *, is_wanted: bool) -> Response:
+async def _pause(name: str, context: Context, request: Request, *, is_wanted: bool) -> Response:
     server = context.secondary(name)
     text = "a pause is requested through HTTP" if is_wanted else "the end of the pause is requested through HTTP"
-    log(logger, logging.INFO, Tag.INFO, "%s", text, instance=server.name)
-    report = await context.threads.run(lambda: context.questions.pause(server, context.stop, is_wanted=is_wanted))
+
+    def ask() -> PauseReport:
+        log(logger, logging.INFO, Tag.INFO, "%s", text, instance=server.name)
+        return context.questions.pause(server, context.stop, is_wanted=is_wanted)
+
+    report = await context.pausing.run(ask, request)
     if report.failure is not None:
         raise FailedReport(report.failure)
     return DocumentResponse(pauses_document([report]))

@@ -31,8 +31,8 @@ class DriftRequest(BaseModel):
 
 @router.get("", summary="The jobs", response_model=JobsDocument, responses=errors())
 async def jobs(context: InContext) -> Response:
-    """Return the jobs that run, and the last ones that ended, the newest first."""
-    return DocumentResponse({"jobs": [job.document for job in context.jobs.all()]})
+    """Return the jobs that run, and the last ones that ended, the newest first, without their results."""
+    return DocumentResponse({"jobs": [job.summary for job in context.jobs.all()]})
 
 
 @router.get("/{job_id}", summary="One job", response_model=JobDocument, responses=errors(404, 422))
@@ -59,7 +59,7 @@ async def cancel(job_id: str, context: InContext) -> Response:
     summary="Compare the definitions of tables",
     status_code=202,
     response_model=JobDocument,
-    responses=errors(401, 403, 404, 422),
+    responses=errors(401, 403, 404, 422, 503),
     dependencies=_CHANGE,
 )
 async def compare(wanted: DriftRequest, context: InContext) -> Response:

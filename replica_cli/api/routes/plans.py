@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -72,11 +72,11 @@ class ResetPlanRequest(BaseModel):
     response_model=PlanDocument,
     responses=errors(401, 403, 404, 409, 422, 502, 503),
 )
-async def plan_transfer(wanted: TransferPlanRequest, context: InContext) -> Response:
+async def plan_transfer(wanted: TransferPlanRequest, context: InContext, request: Request) -> Response:
     """Show what `replica transfer --table` would do. Nothing is written before the plan is confirmed."""
     secondaries = context.picked(wanted.secondaries)
     tables = tuple(TableName(*text.split(".", 1)) for text in dict.fromkeys(wanted.tables))
-    task = await context.threads.run(lambda: context.questions.plan_transfer(secondaries, tables))
+    task = await context.threads.run(lambda: context.questions.plan_transfer(secondaries, tables), request)
     return _stored(context, task, [planned.shown for planned in task.plans])
 
 
@@ -87,13 +87,13 @@ async def plan_transfer(wanted: TransferPlanRequest, context: InContext) -> Resp
     response_model=PlanDocument,
     responses=errors(401, 403, 404, 409, 422, 502, 503),
 )
-async def plan_reset(wanted: ResetPlanRequest, context: InContext) -> Response:
+async def plan_reset(wanted: ResetPlanRequest, context: InContext, request: Request) -> Response:
     """Show what `replica position reset` would do. Nothing is written before the plan is confirmed."""
     secondaries = context.picked(wanted.secondaries)
     kind, position = ResetKind(wanted.kind), _position(wanted)
     accepts = wanted.accept_filters or kind is ResetKind.KEEP
     task = await context.threads.run(
-        lambda: context.questions.plan_reset(secondaries, kind, position, accepts_filters=accepts)
+        lambda: context.questions.plan_reset(secondaries, kind, position, accepts_filters=accepts), request
     )
     return _stored(context, task, task.plans)
 
@@ -108,19 +108,25 @@ async def plan_reset(wanted: ResetPlanRequest, context: InContext) -> Response:
         202: {"model": JobDocument, "description": "The copy has begun as a job."},
     },
 )
-async def confirm(plan_id: str, context: InContext) -> Response:
+async def confirm(plan_id: str, context: InContext, request: Request) -> Response:
     """Do exactly what the plan showed. A reset is done at once; a copy becomes a job."""
-    plan = context.plans.take(plan_id)
-    task = plan.task
+    task = context.plans.find(plan_id).task
     if isinstance(task, TransferTask):
         job = Job("transfer", tuple(p.shown.instance for p in task.plans), can_be_cancelled=True)
-        log(logger, logging.INFO, Tag.INFO, "a copy is confirmed through HTTP: job %s", job.id)
         context.jobs.start(job, lambda job: _copy(task, job))
+        # A plan is used only when its job has begun. No other request runs between `find` and here.
+        context.plans.forget(plan_id)
+        log(logger, logging.INFO, Tag.INFO, "a copy is confirmed through HTTP: job %s", job.id)
         return DocumentResponse(job.document, 202)
-    for reset in task.plans:
-        text = "a reset of the position is confirmed through HTTP: %s"
-        log(logger, logging.WARNING, Tag.WARN, text, reset.kind.value, instance=reset.instance)
-    await context.threads.run(task.run)
+
+    def reset() -> None:
+        context.plans.take(plan_id)  # another request may have used it during the wait for a thread
+        for plan in task.plans:
+            text = "a reset of the position is confirmed through HTTP: %s"
+            log(logger, logging.WARNING, Tag.WARN, text, plan.kind.value, instance=plan.instance)
+        task.run()
+
+    await context.threads.run(reset, request)
     return DocumentResponse(resets_document(task.plans, is_dry_run=False))
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
+import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from replica_cli.api import server, threads
+from replica_cli.api.plans import PLAN_SECONDS, Plans
 from replica_cli.core.errors import ConfigurationError, LockHeld, PrimaryError, SecondaryError
 from replica_cli.core.reports.reload import Change, ReloadReport
 from tests.support.command import wait_until
 from tests.unit.api.site import TOKEN, serving_site, wait_for_job
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replica_cli.api.plans import StoredPlan
     from tests.unit.api.site import Site
 
 COPY = {"secondaries": ["db2"], "tables": ["shop.orders"]}
@@ -134,7 +142,7 @@ def test_a_copy_is_planned_confirmed_once_and_becomes_a_job(site: Site) -> None:
     site.questions.may_end.set()
     done = wait_for_job(site, job.document["id"])
     assert (done["state"], done["result"]["secondaries"][0]["rows"], done["error"]) == ("done", 10, None)
-    assert site.get("/api/v1/jobs").document["jobs"] == [done]
+    assert site.get("/api/v1/jobs").document["jobs"] == [{k: v for k, v in done.items() if k != "result"}]
     assert site.change(path, method="DELETE").status == 409
 
 
@@ -152,6 +160,129 @@ def test_not_too_many_jobs_run_at_the_same_time(site: Site) -> None:
         plan = site.change("/api/v1/plans/transfer", COPY).document
         answers.append(site.change(f"/api/v1/plans/{plan['id']}/confirm").status)
     assert answers == [202, 202, 202, 202, 429]
+    # The plan that was refused is not used: it can be confirmed when there is room.
+    site.questions.may_end.set()
+    for job in site.get("/api/v1/jobs").document["jobs"]:
+        wait_for_job(site, job["id"])
+    assert site.change(f"/api/v1/plans/{plan['id']}/confirm").status == 202
+
+
+def test_a_job_that_the_system_allows_no_thread_for_does_not_exist(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = site.change("/api/v1/plans/transfer", COPY).document
+    start = threading.Thread.start
+
+    def fail(thread: threading.Thread) -> None:
+        if thread.name.startswith("job "):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        answer = site.change(f"/api/v1/plans/{plan['id']}/confirm")
+    assert (answer.status, answer.document["error"]) == (429, "too_many")
+    assert site.get("/api/v1/jobs").document["jobs"] == []
+    assert site.change(f"/api/v1/plans/{plan['id']}/confirm").status == 202
+
+
+def test_jobs_are_stopped_when_the_stop_of_the_stream_begins(site: Site) -> None:
+    plans = [site.change("/api/v1/plans/transfer", COPY).document["id"] for _ in range(2)]
+    job = site.change(f"/api/v1/plans/{plans[0]}/confirm").document
+    site.board.on_stopping("stopping")
+    assert wait_for_job(site, job["id"])["state"] == "cancelled"
+    late = site.change(f"/api/v1/plans/{plans[1]}/confirm")
+    assert (late.status, late.document["error"]) == (503, "interrupted")
+
+
+def test_questions_that_wait_for_a_dead_server_do_not_keep_steering_out(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "_SLOT_SECONDS", 0.2)
+    is_alive = threading.Event()
+    asked: list[None] = []
+
+    def wait(*_: object, **__: object) -> Any:
+        asked.append(None)
+        assert is_alive.wait(30)
+        raise PrimaryError("gone")
+
+    monkeypatch.setattr(site.questions, "plan_transfer", wait)
+    statuses: list[int] = []
+    clients = [
+        threading.Thread(target=lambda: statuses.append(site.change("/api/v1/plans/transfer", COPY).status))
+        for _ in range(4)
+    ]
+    for client in clients:
+        client.start()
+    wait_until(lambda: len(asked) == 4, "all threads to be taken")
+    answer = site.change("/api/v1/plans/transfer", COPY)
+    assert (answer.status, answer.document["error"]) == (429, "too_many")
+    assert site.change("/api/v1/reload").status == 200
+    assert site.change("/api/v1/log-level", {"level": "INFO"}, "PUT").status == 200
+    assert site.change("/api/v1/secondaries/db2/pause").status == 200
+    is_alive.set()
+    for client in clients:
+        client.join(30)
+    assert statuses == [502] * 4
+    assert len(asked) == 4
+
+
+def test_a_reset_that_waited_too_long_for_a_thread_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(server, "Plans", lambda: Plans(lambda: now[0]))
+    with serving_site(monkeypatch) as site:
+        reset = site.change("/api/v1/plans/position-reset", FORGET).document["id"]
+        with waiting_for_a_thread(site, monkeypatch, f"/api/v1/plans/{reset}/confirm") as client:
+            now[0] += PLAN_SECONDS
+            answer = client.dup()
+        with answer:
+            answer.settimeout(20)
+            assert answer.recv(1000).startswith(b"HTTP/1.1 410 ")
+        assert site.questions.resets == []
+
+
+def test_a_reset_whose_client_has_gone_is_not_done(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    reset = site.change("/api/v1/plans/position-reset", FORGET).document["id"]
+    with waiting_for_a_thread(site, monkeypatch, f"/api/v1/plans/{reset}/confirm") as client:
+        client.close()
+        assert site.get("/healthz").status == 200  # the event loop has seen the end of the connection
+    assert site.questions.resets == []
+    assert site.change(f"/api/v1/plans/{reset}/confirm").status == 200
+
+
+@contextlib.contextmanager
+def waiting_for_a_thread(site: Site, monkeypatch: pytest.MonkeyPatch, path: str) -> Iterator[socket.socket]:
+    """Give a client whose request waits for a thread while the context lasts, because questions take all of them."""
+    is_alive = threading.Event()
+    asked: list[None] = []
+    found: list[None] = []
+    find = Plans.find
+
+    def wait(*_: object, **__: object) -> Any:
+        asked.append(None)
+        assert is_alive.wait(30)
+        raise PrimaryError("gone")
+
+    def note(plans: Plans, plan_id: str) -> StoredPlan:
+        found.append(None)
+        return find(plans, plan_id)
+
+    monkeypatch.setattr(site.questions, "plan_transfer", wait)
+    monkeypatch.setattr(Plans, "find", note)
+    others = [threading.Thread(target=site.change, args=("/api/v1/plans/transfer", COPY)) for _ in range(4)]
+    with socket.create_connection(("127.0.0.1", site.port)) as client:
+        client.settimeout(20)
+        try:
+            for other in others:
+                other.start()
+            wait_until(lambda: len(asked) == 4, "all threads to be taken")
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+            client.sendall(head.encode())
+            wait_until(lambda: found, "the request to wait for a thread")
+            yield client
+        finally:
+            is_alive.set()
+            for other in others:
+                other.join(30)
 
 
 def test_a_reset_is_planned_and_then_done_as_it_was_shown(site: Site) -> None:
@@ -195,3 +326,16 @@ def test_a_comparison_is_a_job_and_its_answer_is_kept(site: Site) -> None:
     assert (job.status, done["state"], done["result"]["is_same"]) == (202, "done", True)
     assert site.get("/api/v1/differences").document == {"checked_at": done["ended_at"], "drift": done["result"]}
     assert site.questions.asked == ["drift db3"]
+
+
+def test_only_the_newest_comparison_is_kept_in_memory(site: Site) -> None:
+    first, second = (
+        wait_for_job(site, site.change("/api/v1/jobs/drift", {"secondaries": [name]}).document["id"])
+        for name in ("db2", "db3")
+    )
+    assert site.get(f"/api/v1/jobs/{first['id']}").document == {**first, "result": None}
+    assert site.get("/api/v1/differences").document["drift"] == second["result"]
+    site.questions.error = PrimaryError("gone")
+    failed = wait_for_job(site, site.change("/api/v1/jobs/drift", {}).document["id"])
+    assert failed["state"] == "failed"
+    assert site.get("/api/v1/differences").document["drift"] == second["result"]

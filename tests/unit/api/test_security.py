@@ -43,6 +43,47 @@ def test_a_page_of_another_site_cannot_read_through_a_name_of_its_own(host: str,
         assert (answer.status, answer.document["error"]) == (400, "bad_request")
 
 
+@pytest.mark.parametrize("path", ["/api/v1/jobs", "/api/v1/positions", "/api/v1/secondaries", "/api/v1/nothing"])
+def test_a_page_of_another_site_cannot_use_the_api(path: str, site: Site) -> None:
+    answer = site.get(path, headers={"Sec-Fetch-Site": "cross-site"})
+    assert (answer.status, answer.document["error"]) == (400, "bad_request")
+    assert site.questions.asked == []
+
+
+def test_a_link_of_another_site_leads_to_the_page_which_can_use_the_api(site: Site) -> None:
+    for path in ("/", "/healthz", "/readyz", "/metrics"):
+        assert site.get(path, headers={"Sec-Fetch-Site": "cross-site"}).status in {200, 503}
+    for kind in ("same-origin", "none"):
+        assert site.get("/api/v1/secondaries", headers={"Sec-Fetch-Site": kind}).status == 200
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "a..b"])
+def test_a_host_that_is_no_name_is_an_error_of_the_configuration(host: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"REPLICA_LISTEN: a.*:1: the host is not a name"):
+        open_listener(Http(ListenAddress(host, 1)))
+
+
+def test_a_token_without_tls_on_a_network_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "can read the token: REPLICA_HTTP_TLS_CERT encrypts it"
+    for host, is_warned in (("127.0.0.1", False), ("0.0.0.0", True)):
+        with serving_site(monkeypatch, Http(ListenAddress(host, 0), Secret(TOKEN))) as site:
+            assert site.get("/healthz").status == 200
+            assert (text in caplog.text) is is_warned
+
+
+def test_the_socket_of_another_process_is_not_removed(tmp_path: Path) -> None:
+    path = tmp_path / "http"
+    first = open_listener(Http(ListenAddress(path=path)))
+    path.unlink()
+    second = open_listener(Http(ListenAddress(path=path)))
+    first.close()
+    assert path.is_socket()
+    second.close()
+    assert not path.exists()
+
+
 def test_a_port_that_is_taken_is_named(site: Site) -> None:
     with pytest.raises(ConfigurationError, match=f"127.0.0.1:{site.port}: another program listens there"):
         open_listener(Http(ListenAddress("127.0.0.1", site.port)))

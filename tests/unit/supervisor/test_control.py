@@ -16,11 +16,14 @@ from replica_cli.core.errors import ConfigurationError
 from replica_cli.core.metrics import Newest
 from replica_cli.core.reporter import SilentReporter
 from replica_cli.core.reports.reload import Change, ReloadReport
+from replica_cli.supervisor import control as control_module
 from replica_cli.supervisor.control import NotStreaming, StreamControl
 from replica_cli.supervisor.signal_requests import SignalRequests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from replica_cli.supervisor.control import ControlRequest
 
 
 SETTINGS = load_settings(None, {"MARIA_SECONDARY_HOSTS": "db2"}, Path("no such folder/.env"))
@@ -118,6 +121,27 @@ def test_the_same_level_changes_nothing() -> None:
         with pytest.raises(NotStreaming):
             stream.control.reload("a test")
     stream.worker.take.assert_not_called()
+
+
+@pytest.mark.parametrize(("is_taken", "late"), [(False, "nothing is changed"), (True, "may still be applied")])
+def test_a_request_that_waited_too_long_says_if_it_may_still_be_applied(
+    *, is_taken: bool, late: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_module, "_PATIENCE_SECONDS", 0.05)
+    control = StreamControl(SETTINGS)
+    taken: list[ControlRequest] = []
+    wake = (lambda: taken.extend(control.take())) if is_taken else (lambda: None)
+    with control.attached(_in_thread(wake), lambda: Newest(())):
+        with pytest.raises(NotStreaming, match=late):
+            control.reload("a test")
+        # The supervisor does not do what it said was not changed, and can answer what it has begun.
+        assert control.take() == ()
+        for request in taken:
+            request.answer.set_result(CHANGED)
+
+
+def _in_thread(wake: Callable[[], None]) -> Callable[[], None]:
+    return lambda: threading.Thread(target=wake).start()
 
 
 def test_without_a_stream_a_request_is_refused_at_once_and_at_its_end_those_that_wait() -> None:

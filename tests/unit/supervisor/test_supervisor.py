@@ -15,7 +15,7 @@ from replica_cli.core.position import Position
 from replica_cli.core.reports.stream import WorkerReport
 from replica_cli.core.requests.stream import StreamRequest
 from replica_cli.core.selection import Selection
-from replica_cli.core.settings import Secret, Server, Settings
+from replica_cli.core.settings import Http, ListenAddress, Secret, Server, Settings
 from replica_cli.core.status import Phase, WorkerStatus
 from replica_cli.stop import StopToken
 from replica_cli.supervisor import worker_handle as module
@@ -90,6 +90,19 @@ def test_a_stop_while_a_dead_worker_waits_for_its_restart_is_no_failure(monkeypa
     assert report is not None
     assert (report.phase, report.failure, report.position, report.rows_total) == (Phase.STOPPED, None, SAVED, 7)
     assert scene.starts == 1
+
+
+def test_a_worker_gets_no_token_of_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server("db1", "127.0.0.1", 3306, "u", Secret("p"))
+    http = Http(ListenAddress("127.0.0.1", 9400), Secret("a token"))
+    settings = Settings(server, (server,), Selection(()), http=http)
+    own_end, worker_end = Pipe()
+    monkeypatch.setattr(module, "spawn", lambda: (Process(), own_end))
+    worker = WorkerHandle(WorkerConfig(settings, StreamRequest((server,)), server, 100, logging.INFO))
+    with own_end, worker_end:
+        worker.start()
+        worker.take(settings)
+        assert worker_end.recv().settings.http == worker_end.recv().http == Http()
 
 
 def test_a_worker_that_dies_instead_of_stopping_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
