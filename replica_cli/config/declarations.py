@@ -333,12 +333,12 @@ class LoggingGroup(Group):
 
 
 class HttpGroup(Group):
-    """The HTTP server of `stream` and `transfer`."""
+    """The HTTP server of `stream`; a transfer has one with `--listen`."""
 
     listen: Annotated[ListenAddress | None, Text(listen_address, ANY_TEXT)] = setting(
         None,
         "REPLICA_LISTEN",
-        "where `stream` and `transfer` answer HTTP: `address:port` or `unix:/path`; nothing listens if not given",
+        "where `stream` answers HTTP: `address:port` or `unix:/path`; nothing listens if not given",
     )
     token: Annotated[Secret | None, Text(http_token, ANY_TEXT, keeps_blanks=True)] = setting(
         None, "REPLICA_HTTP_TOKEN", "token that HTTP requests need that change something", is_secret=True
