@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from replica_cli.api.listener import open_listener
+from replica_cli.api.serving import _NICENESS
 from replica_cli.core.errors import ConfigurationError
 from replica_cli.core.settings import Http, ListenAddress, Secret
 from tests.unit.api.site import TOKEN, serving_site
@@ -224,5 +225,5 @@ def test_threads_of_http_wait_for_everything_else(site: Site) -> None:
     for task in os.listdir("/proc/self/task"):  # noqa: PTH208 - names are enough
         with open(f"/proc/self/task/{task}/comm", encoding="ascii") as name:  # noqa: PTH123 - as above
             niceness[name.read().strip()] = os.getpriority(os.PRIO_PROCESS, int(task))
-    assert os.getpriority(os.PRIO_PROCESS, 0) < 10
-    assert 10 in niceness.values() or min(niceness.values()) >= 10
+    assert os.getpriority(os.PRIO_PROCESS, 0) < _NICENESS
+    assert _NICENESS in niceness.values() or min(niceness.values()) >= _NICENESS
