@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -94,9 +93,7 @@ def show(
     from replica_cli.config.effective import setting_reports  # noqa: PLC0415 - `--help` stays fast
 
     configuration = invocation.read_configuration()
-    reports = setting_reports(configuration.layers, configuration.mask, with_defaults=defaults)
-    # A value may have a secret in it, by a reference to the variable of the secret.
-    settings = tuple(replace(r, value=r.value and configuration.mask(r.value)) for r in reports)
+    settings = setting_reports(configuration.layers, configuration.mask, with_defaults=defaults)
     if invocation.is_json:
         write_document(documents.settings_document(settings, str(configuration.file or "")))
     elif not invocation.is_silent:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from replica_cli.config.catalogue import COLUMNS, Path, all_settings, dotted, for_all_secondaries, setting_at
+from replica_cli.config.catalogue import COLUMNS, Path, all_settings, dotted, for_all_secondaries, setting_at, starred
 from replica_cli.config.layers import Origin, Source
+from replica_cli.config.masking import MASK
 from replica_cli.core.reports.configuration import SettingReport
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from replica_cli.config.layers import Layers
     from replica_cli.config.masking import Mask
 
-MASK = "***"
 # secondaries, the number of one, the name of a setting
 _COLUMN_DEPTH = 3
 _DEFAULT = Origin(Source.DEFAULT, "")
@@ -53,7 +53,7 @@ def effective_settings(layers: Layers, mask: Mask) -> list[Effective]:
 
     def rank(path: Path) -> tuple[int, int, int]:
         """Return the order of a list among the settings, of an item in its list, and of a setting in its item."""
-        number = order[tuple("*" if isinstance(part, int) else part for part in path)]
+        number = order[starred(path)]
         first = min(n for p, n in order.items() if p[0] == path[0]) if path in items else number
         return first, next((part for part in path if isinstance(part, int)), 0), number
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_MASK = "***"
+MASK = "***"
 # A shorter secret is a part of many values. It counts only if it is the whole value.
 _SHORTEST = 4
 
@@ -36,7 +36,7 @@ class Mask:
 
     def __call__(self, value: str) -> str:
         """Return a value without the secrets."""
-        return value if self._pattern is None else self._pattern.sub(_MASK, value)
+        return value if self._pattern is None else self._pattern.sub(MASK, value)
 
     def hides(self, value: str | tuple[str, ...]) -> bool:
         """Return True if there is a secret in a value, or in an item of it."""

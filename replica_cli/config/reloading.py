@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.config.building import settings_of
-from replica_cli.config.catalogue import all_settings
+from replica_cli.config.catalogue import all_settings, setting_at
 from replica_cli.config.declarations import Declarations
 from replica_cli.config.effective import text_at, value_at
 from replica_cli.config.filters import selection_of
@@ -67,12 +67,8 @@ def _identity(declared: Declarations) -> list[tuple[object, ...]]:
 
 
 def _reloads(path: Path) -> bool:
-    if path == ("rules",):
-        return True
-    return any(
-        s.reloads and len(s.path) == len(path) and all(a in (b, "*") for a, b in zip(s.path, path, strict=True))
-        for s in all_settings()
-    )
+    setting = setting_at(path)
+    return path == ("rules",) or (setting is not None and setting.reloads)
 
 
 def _joined(old: Layers, new: Layers, taken: list[Path]) -> Layer:
