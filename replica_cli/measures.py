@@ -196,7 +196,6 @@ class StreamMeasures:
         reader = self._reader
         changed_at = None if reader is None else reader.changed_at
         return StreamMetrics(
-            known_at=time.monotonic(),
             rows=self._rows.copy(),
             batches=self._batches,
             commit_seconds=self._commit.snapshot,

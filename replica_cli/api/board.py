@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replica_cli.core.status import Phase, WorkerStatus
+from replica_cli.core.status import STREAMING_PHASES, Phase, WorkerStatus
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 SAMPLE_SECONDS = 5.0
 _HISTORY_SECONDS = 3600.0
-_STREAMING = (Phase.STREAMING, Phase.CAUGHT_UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ class Board:
         now = time.time()
         for snapshot in self.snapshots():
             status = snapshot.status
-            is_streaming = status.phase in _STREAMING
+            is_streaming = status.phase in STREAMING_PHASES
             sample = Sample(
                 now, status.phase, snapshot.lag_seconds if is_streaming else None, round(status.rows_per_second, 1)
             )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from replica_cli.api.errors import NotKnown
 from replica_cli.api.limits import TokenBucket
@@ -41,7 +41,7 @@ class Context:
         questions: asks the servers.
         positions: the answer of `position show`, asked for every two seconds at most.
         control: the running stream, None for a transfer.
-        metrics: returns the metrics and their content type, None if there are none.
+        metrics: returns the metrics and their content type.
         stop: set when the process ends; it ends every wait.
         threads: for questions to servers, which may be slow.
         pausing: for pause and resume, so that slow questions do not keep them out.
@@ -57,8 +57,8 @@ class Context:
     questions: Questions
     jobs: Jobs
     plans: Plans
+    metrics: Callable[[], tuple[bytes, str]]
     control: StreamControl | None = None
-    metrics: Callable[[], tuple[bytes, str]] | None = None
     stop: StopToken = field(default_factory=StopToken)
     threads: Threads = field(default_factory=lambda: Threads(_QUESTIONS))
     pausing: Threads = field(default_factory=lambda: Threads(_PAUSES))
@@ -92,3 +92,6 @@ class Context:
 def context_of(request: Request) -> Context:
     """Return the context of the application that answers a request."""
     return cast("Context", request.app.state.context)
+
+
+InContext = Annotated[Context, Depends(context_of)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from replica_cli.core.limiting import LIMITING_PARTS, Part
 from replica_cli.core.metrics import Histogram
-from replica_cli.core.status import ENDED, Phase, TableState
+from replica_cli.core.status import ENDED, STREAMING_PHASES, Phase, TableState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +123,7 @@ def _phases(observed: Observed) -> Samples:
 
 
 def _lag(observed: Observed) -> float | None:
-    if observed.metrics is not None and observed.status.phase in (Phase.STREAMING, Phase.CAUGHT_UP):
+    if observed.metrics is not None and observed.status.phase in STREAMING_PHASES:
         return observed.metrics.lag_at(observed.now)
     return observed.status.lag_seconds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.core.status import Phase
+from replica_cli.core.status import STREAMING_PHASES
 from replica_cli.core.wording import duration, phase_text
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from replica_cli.api.documents import NotReady
     from replica_cli.core.settings import Settings
 
-_STREAMING = (Phase.STREAMING, Phase.CAUGHT_UP)
 # A worker whose secondary does not answer sends its next snapshot after the read timeout.
 _SLACK_SECONDS = 10.0
 
@@ -29,7 +28,7 @@ def why_not_ready(snapshots: Iterable[Snapshot], settings: Settings) -> list[Not
 def _why_not(snapshot: Snapshot, limit: float, silence: float) -> NotReady | None:
     status, lag = snapshot.status, snapshot.lag_seconds
     instance = status.instance
-    if status.phase not in _STREAMING:
+    if status.phase not in STREAMING_PHASES:
         more = f": {status.message}" if status.message else ""
         return {"instance": instance, "reason": "phase", "message": f"is {phase_text(status.phase)}{more}"}
     if snapshot.age_seconds > silence:

@@ -42,7 +42,6 @@ class StreamMetrics:
     """What a worker has counted since its process began, and the newest of what it measures. None: not known.
 
     Attributes:
-        known_at: when this snapshot was made.
         rows: rows that were committed, by kind (insert, update, delete).
         batches: commits that saved a position, those of transactions that share no batch included.
         commit_seconds: from sending COMMIT until its answer was read. The next statements are sent meanwhile, and the
@@ -67,7 +66,6 @@ class StreamMetrics:
         tables: tables that have a record, by state. Live tables have none.
     """
 
-    known_at: float
     rows: Mapping[str, int] = field(default_factory=dict)
     batches: int = 0
     commit_seconds: Histogram = Histogram()

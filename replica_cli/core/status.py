@@ -29,6 +29,8 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
+# A stream that applies changes: it is behind, or it has caught up.
+STREAMING_PHASES = frozenset({Phase.STREAMING, Phase.CAUGHT_UP})
 ENDED = frozenset({Phase.STOPPED, Phase.FINISHED, Phase.FAILED})
 
 

@@ -12,7 +12,7 @@ from replica_cli.checkpoint.migration_3 import load_records
 from replica_cli.checkpoint.positions import PositionStore, SavedPosition
 from replica_cli.checkpoint.progress import ProgressStore
 from replica_cli.checkpoint.schema import existing_state_tables
-from replica_cli.core.status import ENDED, NOT_STREAMED, Phase, TableState
+from replica_cli.core.status import ENDED, NOT_STREAMED, STREAMING_PHASES, TableState
 from replica_cli.health.copy_status import copy_status, read_progress
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 
@@ -64,7 +64,7 @@ class InstanceState:
             self.beat is None
             or not self.is_alive
             or self.beat.age_seconds >= _LAG_VALID_SECONDS
-            or self.beat.phase not in (Phase.STREAMING, Phase.CAUGHT_UP)
+            or self.beat.phase not in STREAMING_PHASES
         ):
             return None
         lag = self.beat.snapshot.get("lag_seconds")

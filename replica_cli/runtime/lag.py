@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from replica_cli.core.status import Phase
+from replica_cli.core.status import STREAMING_PHASES, Phase
 
 if TYPE_CHECKING:
     from replica_cli.core.status import WorkerStatus
@@ -67,7 +67,7 @@ def with_lag(status: WorkerStatus, lag: Lag, heard_at: float | None) -> WorkerSt
 
     """
     seconds, phase = lag.now, status.phase
-    if phase in (Phase.STREAMING, Phase.CAUGHT_UP):
+    if phase in STREAMING_PHASES:
         is_behind = seconds is None or seconds >= CAUGHT_UP_SECONDS
         phase = Phase.STREAMING if is_behind else Phase.CAUGHT_UP
     else:

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from replica_cli.core.status import LISTED_TABLES_LIMIT, CopiedTable, Phase, WorkerStatus
+from replica_cli.core.status import LISTED_TABLES_LIMIT, STREAMING_PHASES, CopiedTable, Phase, WorkerStatus
 from replica_cli.measures import StreamMeasures
 from replica_cli.runtime.lag import Lag, PrimaryClock, with_lag
 
@@ -106,7 +106,7 @@ class StatusPublisher:
 
     def _now(self) -> WorkerStatus:
         status = with_lag(self._status, self._lag, self._heard_at)
-        is_streaming = status.phase in (Phase.STREAMING, Phase.CAUGHT_UP)
+        is_streaming = status.phase in STREAMING_PHASES
         if is_streaming and self._counts and time.monotonic() - self._counts[-1][0] > _RATE_SECONDS:
             # A batch waits or is long: no rows were counted during the time of a rate.
             return replace(status, rows_per_second=0.0, transactions_per_second=0.0)
@@ -165,7 +165,7 @@ class StatusPublisher:
         """Return a status with the part that limits the stream now; it is kept for the heartbeat."""
         if self._watch is None:
             return status
-        lag = status.lag_seconds if status.phase in (Phase.STREAMING, Phase.CAUGHT_UP) else None
+        lag = status.lag_seconds if status.phase in STREAMING_PHASES else None
         part = self._watch.look(self.measures.parts.seconds, lag, status.position) or ""
         if part != self._status.limiting_part:
             self._status = replace(self._status, limiting_part=part)

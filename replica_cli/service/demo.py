@@ -15,7 +15,7 @@ from replica_cli.core.errors import ExitCode, Interrupted, ReplicaError
 from replica_cli.core.names import TableName
 from replica_cli.core.reports.demo import DemoReport, DemoTable
 from replica_cli.core.requests.stream import StreamRequest
-from replica_cli.core.status import Phase
+from replica_cli.core.status import STREAMING_PHASES
 from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.facts import read_facts
 from replica_cli.sandbox.binaries import Flavour
@@ -42,7 +42,6 @@ _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 300.0
 # With this pause the writers leave three servers on two cores some time: about a hundred transactions a second.
 _PAUSE_SECONDS = 0.01
-_STREAMING = (Phase.STREAMING, Phase.CAUGHT_UP)
 _FLAVOUR_NAMES = {Flavour.MARIADB: "MariaDB", Flavour.MYSQL: "MySQL"}
 
 
@@ -178,7 +177,7 @@ class _Demo:
 
         def is_streaming() -> bool:
             newest = self._watch.newest()
-            return len(newest) == count and all(s.phase in _STREAMING for s in newest)
+            return len(newest) == count and all(s.phase in STREAMING_PHASES for s in newest)
 
         self._wait(stream, is_streaming, "both secondaries streamed")
         self._note("both copies are made; streaming while the customers go on")
@@ -195,7 +194,7 @@ class _Demo:
             target = current_position(session, facts)
 
         def has_caught_up() -> bool:
-            positions = [s.position for s in self._watch.newest() if s.phase in _STREAMING]
+            positions = [s.position for s in self._watch.newest() if s.phase in STREAMING_PHASES]
             caught_up = [p for p in positions if p is not None and p.at_least(target)]
             return len(caught_up) == count
 

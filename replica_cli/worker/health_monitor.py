@@ -15,7 +15,7 @@ from replica_cli.core.attempts import QUIET_SECONDS
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.limiting import known_part, limit_text
 from replica_cli.core.reports.health import HealthCheck, HealthLevel
-from replica_cli.core.status import Phase
+from replica_cli.core.status import STREAMING_PHASES, Phase
 from replica_cli.core.wording import copy_text, duration, phase_text
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
@@ -45,7 +45,6 @@ _STEADY_SECONDS = 600.0
 _CONNECTIONS = frozenset({"primary-connection", "secondary-connection"})
 _ANSWER_SECONDS = 30.0
 _LEAVE_SECONDS = 0.5
-_STREAMING = frozenset({Phase.STREAMING, Phase.CAUGHT_UP})
 # In these phases something must move. During a pause, on standby and after a stop nothing is expected to move.
 _MUST_MOVE = frozenset({Phase.STARTING, Phase.STREAMING, Phase.RECONNECTING})
 
@@ -206,7 +205,7 @@ class HealthMonitor:
         A stream that moves reads a log that is open. Only for a stream that does not move, the primary has to read its
         log for this check.
         """
-        if state.saved is None or primary.position is None or self._publisher.status.phase not in _STREAMING:
+        if state.saved is None or primary.position is None or self._publisher.status.phase not in STREAMING_PHASES:
             return False
         saved = state.saved.position
         return saved == self._seen and saved.gtid != primary.position.gtid

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from replica_cli.api.context import Context, context_of
+from replica_cli.api.context import Context, InContext
 from replica_cli.api.documents import ChangeDocument, LevelDocument, ReloadDocument
 from replica_cli.api.errors import FailedReport
 from replica_cli.api.responses import DocumentResponse, errors
@@ -24,7 +24,6 @@ from replica_cli.supervisor.control import NotStreaming, StreamControl
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/v1", tags=["changes"], dependencies=[Depends(check_token)])
-InContext = Annotated[Context, Depends(context_of)]
 
 
 class LevelRequest(BaseModel):

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from replica_cli.api.context import Context, context_of
+from replica_cli.api.context import InContext
 from replica_cli.api.documents import JobDocument, JobsDocument
 from replica_cli.api.jobs import Job
 from replica_cli.api.responses import DocumentResponse, errors
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from replica_cli.documents.shapes import DriftDocument
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
-InContext = Annotated[Context, Depends(context_of)]
 _CHANGE = [Depends(check_token)]
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from replica_cli.api.context import Context, context_of
+from replica_cli.api.context import Context, InContext
 from replica_cli.api.documents import JobDocument, PlanDocument
 from replica_cli.api.errors import FailedReport
 from replica_cli.api.jobs import Job, JobFailed
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/v1/plans", tags=["plans"], dependencies=[Depends(check_token)])
-InContext = Annotated[Context, Depends(context_of)]
 Names = Annotated[list[str], Field(min_length=1, max_length=100, description="Names of secondaries.")]
 TableText = Annotated[str, Field(max_length=200, pattern=r"^[^.]+\..+$")]
 

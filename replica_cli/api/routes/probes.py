@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from replica_cli.api.context import Context, context_of
+from replica_cli.api.context import InContext
 from replica_cli.api.documents import AliveDocument, ReadinessDocument
-from replica_cli.api.errors import NotKnown
 from replica_cli.api.page import page
 from replica_cli.api.readiness import why_not_ready
 from replica_cli.api.responses import DocumentResponse, errors
 
 router = APIRouter(tags=["probes"])
-InContext = Annotated[Context, Depends(context_of)]
 
 
 def _text(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:
@@ -49,12 +47,10 @@ async def readyz(context: InContext) -> Response:
     "/metrics",
     summary="Metrics for Prometheus",
     response_class=Response,
-    responses={**errors(404), **_text("text/plain", "The metrics.")},
+    responses={**errors(), **_text("text/plain", "The metrics.")},
 )
 async def metrics(context: InContext) -> Response:
     """Return the metrics in Prometheus' text format."""
-    if context.metrics is None:
-        raise NotKnown("this process has no metrics")
     text, content_type = context.metrics()
     return Response(text, headers={"content-type": content_type})
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from replica_cli import __version__
 from replica_cli.api.board import SAMPLE_SECONDS
-from replica_cli.api.context import Context, context_of
+from replica_cli.api.context import InContext
 from replica_cli.api.documents import (
     DifferencesDocument,
     EventsDocument,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from replica_cli.api.board import Snapshot
 
 router = APIRouter(prefix="/api/v1", tags=["reading"])
-InContext = Annotated[Context, Depends(context_of)]
 
 
 @router.get(

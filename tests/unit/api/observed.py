@@ -15,7 +15,6 @@ from replica_cli.core.status import Phase, WorkerStatus
 def metrics(**changes: Any) -> StreamMetrics:
     now = time.monotonic()
     full = StreamMetrics(
-        known_at=now,
         rows={"insert": 30, "delete": 2},
         batches=7,
         commit_seconds=Histogram((3, 2, *(0,) * (len(BOUNDS) - 2), 1), 70.5),

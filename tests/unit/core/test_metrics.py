@@ -6,17 +6,17 @@ from replica_cli.core.metrics import Histogram, StreamMetrics
 
 
 def test_the_lag_grows_while_something_waits_to_be_applied() -> None:
-    waiting = StreamMetrics(known_at=100.0, lag_seconds=2.0, lag_grows=True, lag_known_at=99.0)
+    waiting = StreamMetrics(lag_seconds=2.0, lag_grows=True, lag_known_at=99.0)
     assert (waiting.lag_at(100.0), waiting.lag_at(160.0)) == (3.0, 63.0)
-    idle = StreamMetrics(known_at=100.0, lag_seconds=0.0, lag_grows=False, lag_known_at=99.0)
+    idle = StreamMetrics(lag_seconds=0.0, lag_grows=False, lag_known_at=99.0)
     assert idle.lag_at(160.0) == 0.0
-    assert StreamMetrics(known_at=100.0, lag_grows=True).lag_at(160.0) is None
+    assert StreamMetrics(lag_grows=True).lag_at(160.0) is None
 
 
 def test_the_retention_shrinks_until_the_position_is_looked_at_again() -> None:
-    metrics = StreamMetrics(known_at=100.0, retention_seconds=50.0, retention_known_at=100.0)
+    metrics = StreamMetrics(retention_seconds=50.0, retention_known_at=100.0)
     assert [metrics.retention_at(now) for now in (100.0, 130.0, 200.0)] == [50.0, 20.0, 0.0]
-    assert StreamMetrics(known_at=100.0).retention_at(130.0) is None
+    assert StreamMetrics().retention_at(130.0) is None
 
 
 def test_a_histogram_knows_how_many_times_it_has() -> None:

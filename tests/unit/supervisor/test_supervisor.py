@@ -139,7 +139,7 @@ def test_a_dead_worker_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_deaths_are_counted_for_ever_and_metrics_of_a_dead_worker_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(monkeypatch, lambda _: None)
-    metrics = StreamMetrics(known_at=1.0)
+    metrics = StreamMetrics(batches=1)
     for count in (1, 2, 3):
         scene.worker.start()
         assert scene.worker.facts == ProcessFacts(is_running=True, deaths=count - 1)
