@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHUNK = 64 * 1024
+_SLOW_BYTES = 1024
 _QUEUED_CHUNKS = 128  # about 8 MB a direction, then the sender feels it
 
 
@@ -89,16 +90,24 @@ class _Link:
                 if not data:
                     return
                 passed = self._proxy.allowed(data) if is_from_server else data
-                writer.write(passed)
-                await writer.drain()
-                if is_from_server and self._proxy.bytes_per_second:
-                    await asyncio.sleep(len(passed) / self._proxy.bytes_per_second)
+                await self._write(writer, passed, is_from_server=is_from_server)
                 if len(passed) < len(data) or (is_from_server and self._proxy.has_used_up_its_bytes()):
                     # The last bytes are to arrive: a close, not a reset, which could overtake them.
                     writer.close()
                     await writer.wait_closed()
                     self._proxy.cut_links()
                     return
+
+    async def _write(self, writer: asyncio.StreamWriter, data: bytes, *, is_from_server: bool) -> None:
+        while data:
+            rate = self._proxy.bytes_per_second if is_from_server else 0
+            # In small parts, as a slow link has them: with long pauses between large ones, a client would see the end
+            # of a transaction and then nothing, as if there was no more.
+            part, data = (data[:_SLOW_BYTES], data[_SLOW_BYTES:]) if rate else (data, b"")
+            writer.write(part)
+            await writer.drain()
+            if rate:
+                await asyncio.sleep(len(part) / rate)
 
 
 class Proxy:
