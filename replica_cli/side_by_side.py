@@ -40,7 +40,7 @@ def in_threads(functions: Iterable[Callable[[], Result]]) -> Iterator[Sequence[F
     try:
         for function in functions:
             future: Future[Result] = Future()
-            thread = threading.Thread(target=_run, args=(function, future), name="side by side", daemon=True)
+            thread = threading.Thread(target=run_into, args=(future, function), name="side by side", daemon=True)
             thread.start()
             threads.append(thread)
             futures.append(future)
@@ -50,7 +50,10 @@ def in_threads(functions: Iterable[Callable[[], Result]]) -> Iterator[Sequence[F
             thread.join()
 
 
-def _run(function: Callable[[], Result], future: Future[Result]) -> None:
+def run_into(future: Future[Result], function: Callable[[], Result]) -> None:
+    """Run a function, and let a future have its result or its error; do nothing if the future is cancelled."""
+    if not future.set_running_or_notify_cancel():
+        return
     try:
         answer = function()
     except BaseException as error:  # noqa: BLE001 - a thread cannot raise to its caller, which reads the future

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A third of the processor time of others that want it. With less, a busy machine would not answer a probe in time.
+# With this niceness the thread gets a third of the processor time of a thread with the usual one, if both want it. With
+# less time, a busy machine would not answer a probe in time.
 _NICENESS = 5
 _END_SECONDS = 8.0
 

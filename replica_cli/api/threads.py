@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from replica_cli.api.errors import ClientGone, TooMany
+from replica_cli.side_by_side import run_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,22 +62,11 @@ class Threads:
         try:
             if client is not None:
                 await _check_present(client)
-            threading.Thread(target=_work, args=(function, result), name="http question", daemon=True).start()
+            threading.Thread(target=run_into, args=(result, function), name="http question", daemon=True).start()
         except BaseException:
             result.cancel()
             raise
         return await asyncio.wrap_future(result)
-
-
-def _work(function: Callable[[], T], result: Future[T]) -> None:
-    if not result.set_running_or_notify_cancel():
-        return
-    try:
-        answer = function()
-    except BaseException as error:  # noqa: BLE001 - a thread cannot raise: the coroutine does
-        result.set_exception(error)
-    else:
-        result.set_result(answer)
 
 
 async def _check_present(client: Request) -> None:

@@ -37,7 +37,7 @@ class _Composer:
         self._next()
 
     def value(self) -> yaml.Node:
-        """Return the value at the current word, and go on to the word behind it."""
+        """Return the value at the current word, and go on to the word after it."""
         line = yaml.Mark("", 0, self._line, 0, None, 0)
         if self._word == "{":
             pairs = []

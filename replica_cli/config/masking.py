@@ -16,7 +16,8 @@ _SHORTEST = 4
 class Mask:
     """Replaces secrets in the values of settings.
 
-    Messages are not searched, because a secret may be a word that a message has itself, and the gap would tell it.
+    Messages are not searched. A secret may be a word of a message, and from the other words a reader could then guess
+    which word the mask hides.
 
     Args:
         secrets: the values; an empty one is ignored.

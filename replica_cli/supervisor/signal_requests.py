@@ -118,17 +118,25 @@ class SignalRequests:
     ) -> None:
         """Do what another thread requests, and let it know the result or the error."""
         try:
-            if request.level is not None:
-                result = _with_level(control.settings, request.level, request.by)
-            elif reload is not None:
-                result = self._reread(workers, reload, request.by)
-            else:
-                raise NotStreaming("this stream cannot read its settings again")  # noqa: TRY301 - the thread that asked gets it
+            result = self._result(request, control, workers, reload)
             self._use(workers, result)
         except Exception as error:  # noqa: BLE001 - the thread that asked raises it, and the stream goes on
             request.answer.set_exception(error)
         else:
             request.answer.set_result(result)
+
+    def _result(
+        self,
+        request: ControlRequest,
+        control: StreamControl,
+        workers: Sequence[ReloadableWorker],
+        reload: Callable[[], ReloadReport] | None,
+    ) -> ReloadReport:
+        if request.level is not None:
+            return _with_level(control.settings, request.level, request.by)
+        if reload is None:
+            raise NotStreaming("this stream cannot read its settings again")
+        return self._reread(workers, reload, request.by)
 
     def _reread(
         self, workers: Sequence[ReloadableWorker], reload: Callable[[], ReloadReport], cause: str

@@ -197,32 +197,12 @@ def test_questions_that_wait_for_a_dead_server_do_not_keep_steering_out(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads, "_SLOT_SECONDS", 0.2)
-    is_alive = threading.Event()
-    asked: list[None] = []
-
-    def wait(*_: object, **__: object) -> Any:
-        asked.append(None)
-        assert is_alive.wait(30)
-        raise PrimaryError("gone")
-
-    monkeypatch.setattr(site.questions, "plan_transfer", wait)
-    statuses: list[int] = []
-    clients = [
-        threading.Thread(target=lambda: statuses.append(site.change("/api/v1/plans/transfer", COPY).status))
-        for _ in range(4)
-    ]
-    for client in clients:
-        client.start()
-    wait_until(lambda: len(asked) == 4, "all threads to be taken")
-    answer = site.change("/api/v1/plans/transfer", COPY)
-    assert (answer.status, answer.document["error"]) == (429, "too_many")
-    assert site.change("/api/v1/reload").status == 200
-    assert site.change("/api/v1/log-level", {"level": "INFO"}, "PUT").status == 200
-    assert site.change("/api/v1/secondaries/db2/pause").status == 200
-    is_alive.set()
-    for client in clients:
-        client.join(30)
-    assert statuses == [502] * 4
+    with questions_to_a_dead_server(site, monkeypatch) as asked:
+        answer = site.change("/api/v1/plans/transfer", COPY)
+        assert (answer.status, answer.document["error"]) == (429, "too_many")
+        assert site.change("/api/v1/reload").status == 200
+        assert site.change("/api/v1/log-level", {"level": "INFO"}, "PUT").status == 200
+        assert site.change("/api/v1/secondaries/db2/pause").status == 200
     assert len(asked) == 4
 
 
@@ -250,39 +230,54 @@ def test_a_reset_whose_client_has_gone_is_not_done(site: Site, monkeypatch: pyte
 
 
 @contextlib.contextmanager
-def waiting_for_a_thread(site: Site, monkeypatch: pytest.MonkeyPatch, path: str) -> Iterator[socket.socket]:
-    """Give a client whose request waits for a thread while the context lasts, because questions take all of them."""
+def questions_to_a_dead_server(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
+    """Let four questions take all threads while the context lasts; each that is asked adds an item to the list."""
     is_alive = threading.Event()
     asked: list[None] = []
-    found: list[None] = []
-    find = Plans.find
+    statuses: list[int] = []
 
     def wait(*_: object, **__: object) -> Any:
         asked.append(None)
         assert is_alive.wait(30)
         raise PrimaryError("gone")
 
+    def ask() -> None:
+        statuses.append(site.change("/api/v1/plans/transfer", COPY).status)
+
+    monkeypatch.setattr(site.questions, "plan_transfer", wait)
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    try:
+        for client in clients:
+            client.start()
+        wait_until(lambda: len(asked) == 4, "all threads to be taken")
+        yield asked
+    finally:
+        is_alive.set()
+        for client in clients:
+            client.join(30)
+    assert statuses == [502] * 4
+
+
+@contextlib.contextmanager
+def waiting_for_a_thread(site: Site, monkeypatch: pytest.MonkeyPatch, path: str) -> Iterator[socket.socket]:
+    """Give a client whose request waits for a thread while the context lasts, because questions take all of them."""
+    found: list[None] = []
+    find = Plans.find
+
     def note(plans: Plans, plan_id: str) -> StoredPlan:
         found.append(None)
         return find(plans, plan_id)
 
-    monkeypatch.setattr(site.questions, "plan_transfer", wait)
     monkeypatch.setattr(Plans, "find", note)
-    others = [threading.Thread(target=site.change, args=("/api/v1/plans/transfer", COPY)) for _ in range(4)]
-    with socket.create_connection(("127.0.0.1", site.port)) as client:
+    with (
+        socket.create_connection(("127.0.0.1", site.port)) as client,
+        questions_to_a_dead_server(site, monkeypatch),
+    ):
         client.settimeout(20)
-        try:
-            for other in others:
-                other.start()
-            wait_until(lambda: len(asked) == 4, "all threads to be taken")
-            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
-            client.sendall(head.encode())
-            wait_until(lambda: found, "the request to wait for a thread")
-            yield client
-        finally:
-            is_alive.set()
-            for other in others:
-                other.join(30)
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+        client.sendall(head.encode())
+        wait_until(lambda: found, "the request to wait for a thread")
+        yield client
 
 
 def test_a_reset_is_planned_and_then_done_as_it_was_shown(site: Site) -> None:
