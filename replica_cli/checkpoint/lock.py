@@ -252,6 +252,11 @@ def standby_lock_name(state_schema: str, instance: str) -> str:
     return _hashed(f"{state_schema}\0standby\0{instance}")
 
 
+def verify_lock_name(state_schema: str, instance: str) -> str:
+    """Return the name of the lock that a process holds while it compares the rows of an instance."""
+    return _hashed(f"{state_schema}\0verify\0{instance}")
+
+
 def migration_lock_name(state_schema: str) -> str:
     """Return the name of the lock that a process holds while it migrates the state schema."""
     return _hashed(f"{state_schema}\0migration")

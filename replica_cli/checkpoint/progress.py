@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from replica_cli.checkpoint.key_literals import check_key
 from replica_cli.core.errors import StateBroken
 from replica_cli.core.names import TableName
 from replica_cli.sqlbuilder.identifiers import quote
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 # says that the definition was still the same after the last row.
 _DEFINITION = 0
 _ROWS_AT_ONCE = 200
-# A row as sqlbuilder/rows/chunks.py writes it: of numbers, of text in quotes or hex with or without charset, and
-# of floating-point numbers. This program wrote no other key, and any other text would be run as SQL.
-_LITERAL = rb"(?:-?[0-9.]+(?:e[+-]?[0-9]+)?|(?:_\w+ ?)?'[^'\\]*'|(?:_\w+ ?)?x'[0-9A-Fa-f]*'|\('[-+.0-9A-Za-z]*'\+0e0\))"
-_KEY = re.compile(rb"\(" + _LITERAL + rb"(?:, " + _LITERAL + rb")*\)")
 _Read = TypeVar("_Read")
 
 
@@ -245,10 +241,8 @@ def _progress(rows: list[Row]) -> TableRanges:
 
 def _range(row: Row) -> RangeProgress:
     number, last_key, high_key, row_count, byte_count, is_done = row
-    for key in (last_key, high_key):
-        if key is not None and not _KEY.fullmatch(key):
-            raise ValueError(f"{key[:40]!r} is not a key at which a copy can go on")
-    return RangeProgress(int(number), last_key, high_key, int(row_count), int(byte_count), bool(is_done))
+    keys = check_key(last_key), check_key(high_key)
+    return RangeProgress(int(number), *keys, int(row_count), int(byte_count), bool(is_done))
 
 
 def _literal(value: bytes | None) -> str:

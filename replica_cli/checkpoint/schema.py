@@ -113,6 +113,53 @@ _STREAM_STATUS = f"""
     snapshot MEDIUMTEXT NULL
 """
 
+# The last run of `verify`, or of the scrub of a stream. Runs are numbered; `refused` is a JSON object with the tables
+# that could not be compared.
+_VERIFY_RUN = f"""
+    instance {_NAME} NOT NULL PRIMARY KEY,
+    run_number INT UNSIGNED NOT NULL,
+    patterns MEDIUMTEXT NOT NULL,
+    is_done TINYINT NOT NULL DEFAULT 0,
+    refused MEDIUMTEXT NULL,
+    started_at DATETIME(6) NOT NULL,
+    ended_at DATETIME(6) NULL
+"""
+
+# One row for each part of a table that was compared in a run: after `low_key` up to `high_key`, NULL for the start and
+# the end of the table. The position is that of the secondary.
+_VERIFY_RANGE = f"""
+    instance {_NAME} NOT NULL,
+    schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    run_number INT UNSIGNED NOT NULL,
+    range_number INT UNSIGNED NOT NULL,
+    low_key LONGBLOB NULL,
+    high_key LONGBLOB NULL,
+    row_count BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    {_POSITION_COLUMNS.format("proven")},
+    proven_at DATETIME(6) NOT NULL,
+    PRIMARY KEY (instance, schema_name, table_name, run_number, range_number)
+"""
+
+# One row for each row that differs. `key_values` and the rows are JSON objects of names and SQL literals.
+_VERIFY_DIFFERENCE = f"""
+    instance {_NAME} NOT NULL,
+    schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    row_id CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    run_number INT UNSIGNED NOT NULL,
+    kind VARCHAR(16) NOT NULL,
+    key_values LONGTEXT NOT NULL,
+    row_hash VARCHAR(64) NOT NULL DEFAULT '',
+    differing_columns MEDIUMTEXT NOT NULL,
+    row_count BIGINT UNSIGNED NOT NULL DEFAULT 1,
+    {_POSITION_COLUMNS.format("seen")},
+    seen_at DATETIME(6) NOT NULL,
+    primary_row LONGTEXT NULL,
+    secondary_row LONGTEXT NULL,
+    PRIMARY KEY (instance, schema_name, table_name, row_id)
+"""
+
 _TABLES = {
     "binlog_position": _BINLOG_POSITION,
     "table_state": _TABLE_STATE,
@@ -121,6 +168,9 @@ _TABLES = {
     "uncompared_table": _UNCOMPARED_TABLE,
     "xa_prepared": _XA_PREPARED,
     "stream_status": _STREAM_STATUS,
+    "verify_run": _VERIFY_RUN,
+    "verify_range": _VERIFY_RANGE,
+    "verify_difference": _VERIFY_DIFFERENCE,
     "state_version": STATE_VERSION,
 }
 # Every version makes these together with its table of the tables' states. So if there is a position and one of them is

@@ -36,6 +36,7 @@ _MODULES = {
     "resume": "pause",
     "position": "position",
     "drift": "drift",
+    "verify": "verify",
     "health": "health",
     "config": "config",
     "demo": "demo",

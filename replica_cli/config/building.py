@@ -20,6 +20,7 @@ from replica_cli.core.settings import (
     Tls,
     TlsMode,
     TransferSettings,
+    VerifySettings,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         SecondaryGroup,
         TlsGroup,
         TransferGroup,
+        VerifyGroup,
     )
 
 G = TypeVar("G", bound="Group")
@@ -61,6 +63,7 @@ def settings_of(declared: Declarations) -> Settings:
         batching=_batching(declared.batch),
         transfer=_transfer(declared.transfer, len(declared.secondaries)),
         apply=_apply(declared.apply, rules),
+        verify=_verify(declared.verify),
         max_lag_seconds=declared.health.max_lag,
         accepted_drift=declared.health.accepted_drift,
         progress_folder=declared.transfer.progress_folder,
@@ -129,6 +132,10 @@ def _transfer(transfer: TransferGroup, secondaries: int) -> TransferSettings:
     # read from one primary, and share its connections.
     far_workers = 0 if transfer.workers else _FAR_WORKERS // max(1, secondaries)
     return TransferSettings(transfer.chunk_rows, transfer.workers or TransferSettings().workers, far_workers)
+
+
+def _verify(verify: VerifyGroup) -> VerifySettings:
+    return VerifySettings(verify.rate, verify.max_age, verify.max_threads, verify.max_history, verify.snapshot)
 
 
 def _batching(batch: BatchGroup) -> Batching:

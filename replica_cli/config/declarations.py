@@ -245,6 +245,36 @@ class HealthGroup(Group):
     )
 
 
+class VerifyGroup(Group):
+    """How rows are compared."""
+
+    rate: CountOrZero = setting(
+        "0",
+        "REPLICA_VERIFY_RATE",
+        "rows a second that the stream compares with the primary's all the time; 0: none",
+        reloads=True,
+    )
+    max_age: SecondsOrZero = setting(
+        "0s",
+        "REPLICA_VERIFY_MAX_AGE",
+        "time after which `replica health` warns of a table whose rows were not proven equal; 0s: never",
+        reloads=True,
+    )
+    max_threads: Count = setting(
+        "50",
+        "REPLICA_VERIFY_MAX_THREADS",
+        "a comparison waits while a server runs more statements than this at the same time",
+    )
+    max_history: Count = setting(
+        "1000000",
+        "REPLICA_VERIFY_MAX_HISTORY",
+        "a comparison waits while InnoDB has more old row versions than this to remove",
+    )
+    snapshot: Annotated[float, duration(parsers.duration_up_to(86400.0))] = setting(
+        "60s", "REPLICA_VERIFY_SNAPSHOT", "how old a snapshot of a comparison may become on a server"
+    )
+
+
 class SecondaryHealthGroup(Group):
     """What counts as healthy for one secondary."""
 
@@ -398,6 +428,7 @@ class Declarations(BaseSettings):
     retry: RetryGroup = group(default_factory=RetryGroup)
     network: NetworkGroup = group(default_factory=NetworkGroup)
     health: HealthGroup = group(default_factory=HealthGroup)
+    verify: VerifyGroup = group(default_factory=VerifyGroup)
     logging: LoggingGroup = group(default_factory=LoggingGroup)
     http: HttpGroup = group(default_factory=HttpGroup)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 # A command ends at the next backquote that is not in quotes: a table name may contain a backquote.
-_WORDS = "stream|transfer|pause|resume|position|drift|health|config"
+_WORDS = "stream|transfer|pause|resume|position|drift|verify|health|config"
 _COMMAND = re.compile(rf"`replica[ ]((?:{_WORDS})\b(?:[^`']|'[^']*')*)`")
 
 

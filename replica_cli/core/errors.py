@@ -156,6 +156,13 @@ class UnfinishedTransfer(ReplicaError):
     code = "unfinished_transfer"
 
 
+class UnfinishedVerification(ReplicaError):
+    """An earlier comparison of rows was interrupted: the user decides if it goes on or begins again."""
+
+    exit_code = ExitCode.POSITION
+    code = "unfinished_verification"
+
+
 class ApplyRefused(ReplicaError):
     """A change of the primary cannot be applied on the secondary as it was made.
 

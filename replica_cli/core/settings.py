@@ -232,6 +232,25 @@ class TransferSettings:
     far_workers: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class VerifySettings:
+    """How rows are compared.
+
+    Attributes:
+        rate: how many rows a second the stream compares all the time; 0: none.
+        max_age_seconds: the time after which a table counts as not proven for too long; 0: no limit.
+        max_threads: a comparison waits while a server runs more statements than this at the same time.
+        max_history: a comparison waits while a server has more old row versions than this to remove.
+        snapshot_seconds: how old a snapshot may become.
+    """
+
+    rate: int = 0
+    max_age_seconds: float = 0.0
+    max_threads: int = 50
+    max_history: int = 1_000_000
+    snapshot_seconds: float = 60.0
+
+
 @dataclass(frozen=True)
 class TableRule:
     """What is different for the tables of some patterns, which name tables of the primary; None: as for all tables."""
@@ -347,6 +366,7 @@ class Settings:
     batching: Batching = Batching()
     transfer: TransferSettings = TransferSettings()
     apply: Apply = Apply()
+    verify: VerifySettings = VerifySettings()
     max_lag_seconds: float = 60.0
     accepted_drift: tuple[AcceptedDrift, ...] = ()
     progress_folder: Path = Path()

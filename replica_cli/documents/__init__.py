@@ -24,6 +24,9 @@ but never renamed or removed.
 | | | message, hint, value, unit |
 | `transfer --dry-run` | one document | `plans`: instance, mode, workers, chunk_rows, is_destructive, is_done, |
 | | | failure, warnings, tables |
+| `verify run` | JSON lines | `type` is `verify`, `difference`, `note` or (once, last) `summary` |
+| `verify show` | one document | `secondaries`: instance, has_run, is_unfinished, failure, tables (table, rows, |
+| | | is_whole, position, time, differences), undecided, differences, rows |
 | `stream`, `transfer`, `demo` | JSON lines | `type` is `status`, `note` or (once, last) `summary` |
 | any error | one line on stderr | type `error`, code (exit status), error (name), message, hint, problems |
 
@@ -34,6 +37,7 @@ from replica_cli.documents.reports import (
     Document,
     configuration_document,
     demo_summary,
+    difference_line,
     drift_document,
     dumps,
     failure_document,
@@ -43,11 +47,14 @@ from replica_cli.documents.reports import (
     plans_document,
     position_document,
     positions_document,
+    proofs_document,
     resets_document,
     settings_document,
     status_line,
     stream_summary,
     transfer_summary,
+    verify_line,
+    verify_summary,
     watch_line,
 )
 
@@ -55,6 +62,7 @@ __all__ = [
     "Document",
     "configuration_document",
     "demo_summary",
+    "difference_line",
     "drift_document",
     "dumps",
     "failure_document",
@@ -64,10 +72,13 @@ __all__ = [
     "plans_document",
     "position_document",
     "positions_document",
+    "proofs_document",
     "resets_document",
     "settings_document",
     "status_line",
     "stream_summary",
     "transfer_summary",
+    "verify_line",
+    "verify_summary",
     "watch_line",
 ]

@@ -18,8 +18,19 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.reset import ResetPlan
     from replica_cli.core.reports.stream import WorkerReport
     from replica_cli.core.reports.transfer import CopyReport, TransferPlan
+    from replica_cli.core.reports.verify import ProofReport, VerifyReport
 
-    Reported = CopyReport | DriftReport | PauseReport | PositionReport | ResetPlan | TransferPlan | WorkerReport
+    Reported = (
+        CopyReport
+        | DriftReport
+        | PauseReport
+        | PositionReport
+        | ProofReport
+        | ResetPlan
+        | TransferPlan
+        | VerifyReport
+        | WorkerReport
+    )
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -29,13 +29,17 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.reset import ResetPlan
     from replica_cli.core.reports.stream import StreamReport
     from replica_cli.core.reports.transfer import TransferPlan, TransferReport
+    from replica_cli.core.reports.verify import ProofReport, VerifyReport
     from replica_cli.core.reports.watch import WatchRound
     from replica_cli.core.status import CopyProgress, CopyStatus, WorkerStatus
+    from replica_cli.core.verification import Difference as RowDifferenceReport
+    from replica_cli.core.verification import VerifyProgress
     from replica_cli.documents.shapes import (
         ConfigurationDocument,
         CopySums,
         DemoSummary,
         DifferenceDocument,
+        DifferenceLine,
         DriftDocument,
         ErrorDocument,
         HealthDocument,
@@ -46,13 +50,17 @@ if TYPE_CHECKING:
         PositionsDocument,
         PositionsLine,
         ProcessDocument,
+        ProofsDocument,
         ResetsDocument,
+        RowDifference,
         SecondaryPosition,
         SettingsDocument,
         StatusLine,
         StreamSummary,
         TransferProgressDocument,
         TransferSummary,
+        VerifyLine,
+        VerifySummary,
     )
 
 Document = Mapping[str, object]
@@ -303,6 +311,109 @@ def transfer_summary(report: TransferReport) -> TransferSummary:
             }
             for c in report.copies
         ],
+    }
+
+
+def verify_line(progress: VerifyProgress) -> VerifyLine:
+    """Return the progress of `verify run` as one JSON line."""
+    eta = progress.eta_seconds
+    return {
+        "type": "verify",
+        "time": _time(datetime.now(UTC)),
+        "instance": progress.instance,
+        "tables_done": progress.tables_done,
+        "tables": progress.tables_total,
+        "rows": progress.rows,
+        "rows_per_second": round(progress.rows_per_second, 1),
+        "eta_seconds": None if eta is None else round(eta, 1),
+        "differences": progress.differences,
+        "waits_for": progress.waits_for or None,
+    }
+
+
+def difference_line(instance: str, difference: RowDifferenceReport) -> DifferenceLine:
+    """Return a row that differs as one JSON line of `verify run`."""
+    return {
+        "type": "difference",
+        "time": _time(datetime.now(UTC)),
+        "instance": instance,
+        **_row_difference(difference),
+    }
+
+
+@with_complete_commands
+def verify_summary(reports: Sequence[VerifyReport], code: int) -> VerifySummary:
+    """Return the last JSON line of `verify run`."""
+    return {
+        "type": "summary",
+        "code": code,
+        "secondaries": [
+            {
+                "instance": r.instance,
+                "is_equal": r.is_equal,
+                "is_stopped": r.is_stopped,
+                "elapsed_milliseconds": r.elapsed_milliseconds,
+                "tables": [
+                    {
+                        "table": str(v.table),
+                        "is_equal": v.is_equal,
+                        "rows": v.rows,
+                        "missing": v.missing,
+                        "extra": v.extra,
+                        "differs": v.differs,
+                        "position": position_document(v.position),
+                        "undecided": v.undecided or None,
+                    }
+                    for v in r.tables
+                ],
+                "error": failure_document(r.failure) if r.failure else None,
+            }
+            for r in reports
+        ],
+    }
+
+
+@with_complete_commands
+def proofs_document(reports: Sequence[ProofReport]) -> ProofsDocument:
+    """Return the answer of `verify show`."""
+    return {
+        "secondaries": [
+            {
+                "instance": r.instance,
+                "has_run": r.has_run,
+                "is_unfinished": r.is_unfinished,
+                "failure": r.failure.message if r.failure else None,
+                "tables": [
+                    {
+                        "table": str(t.table),
+                        "rows": t.rows,
+                        "is_whole": t.is_whole,
+                        "position": position_document(t.position),
+                        "time": _time(t.proven_at),
+                        "differences": t.differences,
+                    }
+                    for t in r.tables
+                ],
+                "undecided": [{"table": table, "reason": reason} for table, reason in r.undecided],
+                "differences": r.difference_count,
+                "rows": [_row_difference(d) for d in r.differences],
+            }
+            for r in reports
+        ]
+    }
+
+
+def _row_difference(d: RowDifferenceReport) -> RowDifference:
+    return {
+        "table": str(d.table),
+        "kind": d.kind.value,
+        "key": dict(d.key),
+        "hash": d.row_hash or None,
+        "columns": list(d.columns),
+        "rows": d.count,
+        "position": position_document(d.position),
+        "primary": None if d.primary_row is None else dict(d.primary_row),
+        "secondary": None if d.secondary_row is None else dict(d.secondary_row),
     }
 
 

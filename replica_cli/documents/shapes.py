@@ -349,6 +349,112 @@ class TransferSummary(TypedDict):
     secondaries: list[CopiedSecondary]
 
 
+class VerifyLine(TypedDict):
+    """The progress of a comparison of rows."""
+
+    type: Literal["verify"]
+    time: str | None
+    instance: str
+    tables_done: int
+    tables: int
+    rows: int
+    rows_per_second: float
+    eta_seconds: float | None
+    differences: int
+    waits_for: str | None
+
+
+class RowDifference(TypedDict):
+    """A row that differs. `key` and the rows have SQL literals by column; the rows are null unless they were stored."""
+
+    table: str
+    kind: Literal["missing", "extra", "differs"]
+    key: dict[str, str]
+    hash: str | None
+    columns: list[str]
+    rows: int
+    position: PositionDocument | None
+    primary: dict[str, str] | None
+    secondary: dict[str, str] | None
+
+
+class DifferenceLine(RowDifference):
+    """A row that differs, as it is met."""
+
+    type: Literal["difference"]
+    time: str | None
+    instance: str
+
+
+class TableVerdictDocument(TypedDict):
+    """What a run found of one table."""
+
+    table: str
+    is_equal: bool
+    rows: int
+    missing: int
+    extra: int
+    differs: int
+    position: PositionDocument | None
+    undecided: str | None
+
+
+class VerifiedSecondary(TypedDict):
+    """What a run found on one secondary."""
+
+    instance: str
+    is_equal: bool
+    is_stopped: bool
+    elapsed_milliseconds: int
+    tables: list[TableVerdictDocument]
+    error: ErrorDocument | None
+
+
+class VerifySummary(TypedDict):
+    """The last line of `verify run`."""
+
+    type: Literal["summary"]
+    code: int
+    secondaries: list[VerifiedSecondary]
+
+
+class ProofDocument(TypedDict):
+    """What is proven of one table: its rows were compared at `position` or later, the first of them at `time`."""
+
+    table: str
+    rows: int
+    is_whole: bool
+    position: PositionDocument | None
+    time: str | None
+    differences: int
+
+
+class UndecidedTable(TypedDict):
+    """A table that the last run could not compare."""
+
+    table: str
+    reason: str
+
+
+class ProvenSecondary(TypedDict):
+    """What is proven on one secondary. `rows` has the first rows that differ."""
+
+    instance: str
+    has_run: bool
+    is_unfinished: bool
+    failure: str | None
+    tables: list[ProofDocument]
+    undecided: list[UndecidedTable]
+    differences: int
+    rows: list[RowDifference]
+
+
+class ProofsDocument(TypedDict):
+    """The answer of `verify show`."""
+
+    secondaries: list[ProvenSecondary]
+
+
 class ComparedTable(TypedDict):
     """The comparison of one table at the end of the demo."""
 

@@ -28,6 +28,7 @@ class Tag(StrEnum):
     FAILURE = "FAILURE"
     HEALTH = "HEALTH"
     TRANSFER = "TRANSFER"
+    VERIFY = "VERIFY"
     INFO = "INFO"
     ROTATE = "ROTATE"
     RECONNECT = "RECONNECT"

@@ -15,7 +15,7 @@ from replica_cli.mysql.errnos import ER_MASTER_FATAL_ERROR_READING_BINLOG, ER_SL
 from replica_cli.mysql.session import connect
 from replica_cli.reader.assembler import Assembler
 from replica_cli.reader.dump import DumpStream, open_dump, reported_name
-from replica_cli.reader.framing import Framer
+from replica_cli.reader.framing import DumpEnded, Framer
 from replica_cli.reader.position_check import PositionCheck
 from replica_cli.reader.transaction_queue import TransactionQueue
 
@@ -48,12 +48,26 @@ class Reader:
         is_mariadb: bool,
         wants: Callable[[TableName], bool],
         queue_bytes: int,
+        waits: bool = True,
     ) -> None:
+        """Take the address; nothing is connected.
+
+        Args:
+            server: the primary.
+            network: the time limits.
+            server_id: the server id of this dump connection, which no other one has.
+            start: where reading starts.
+            is_mariadb: True if the primary is MariaDB.
+            wants: returns True for a table if its row events are to be kept.
+            queue_bytes: how many bytes of transactions may be read and not taken.
+            waits: wait for events after the end of the log. Without it `take` raises DumpEnded at the end.
+        """
         self._server = server
         self._network = network
         self._server_id = server_id
         self._start = start
         self._is_mariadb = is_mariadb
+        self._waits = waits
         self._queue = TransactionQueue(queue_bytes)
         self._assembler = Assembler(start, wants, is_mariadb=is_mariadb, piece_bytes=PIECE_BYTES)
         self._stream: DumpStream | None = None
@@ -75,6 +89,7 @@ class Reader:
             start=self._start,
             by_gtid=not self._start.file,
             is_mariadb=self._is_mariadb,
+            waits=self._waits,
         )
         self._framer = Framer(self._stream, self._server.name)
         self._thread = threading.Thread(target=self._run, args=(self._framer,), name="reader", daemon=True)
@@ -169,7 +184,8 @@ class Reader:
         except ServerError as error:
             # After `stop` the error is only an effect of the stop, and is dropped.
             if self._queue.is_open:
-                self._queue.fail(self._explained(error))
+                is_expected = isinstance(error, DumpEnded) and not self._waits
+                self._queue.fail(error if is_expected else self._explained(error))
         except ReplicaError as error:
             self._queue.fail(error)
         except Exception as error:  # noqa: BLE001 - a bug in this thread must reach the applier

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from replica_cli import documents
 from replica_cli.cli import drift
-from replica_cli.cli.output import board, live, plain_text, watch_lines
+from replica_cli.cli.output import board, live, plain_text, verify_text, watch_lines
 from replica_cli.cli.output.console import Painter
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.core.differences import Aspect, Difference, DriftReport, Severity
@@ -35,12 +35,16 @@ from replica_cli.core.reports.transfer import (
     TransferPlan,
     TransferReport,
 )
+from replica_cli.core.reports.verify import ProofReport, TableVerdict, VerifyReport
+from replica_cli.core.reports.verify import TableState as ProvenTable
 from replica_cli.core.reports.watch import WatchRound
 from replica_cli.core.requests.reset import ResetKind
 from replica_cli.core.requests.transfer import TransferMode
 from replica_cli.core.settings import LogFormat, Logging
 from replica_cli.core.status import CopyProgress, CopyStatus, Phase, TableProgress, TableState, WorkerStatus
 from replica_cli.core.table import TableName
+from replica_cli.core.verification import Difference as RowDifference
+from replica_cli.core.verification import DifferenceKind
 from replica_cli.logs import Tag, close_logging, log, setup_logging
 from replica_cli.logs.graylog import _flat
 
@@ -53,6 +57,10 @@ NAME = TableName("shop[/]", EVIL)
 PLACE = Position(EVIL, 4, EVIL)
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 FAILURE = Failure("x", EVIL, EVIL)
+_LITERALS = ((EVIL, f"_utf8mb4 x'{EVIL.encode().hex()}'"),)
+ROW = RowDifference(
+    NAME, DifferenceKind.DIFFERS, _LITERALS, (EVIL,), PLACE, primary_row=_LITERALS, secondary_row=((EVIL, EVIL),)
+)
 
 TEXTS: dict[str, Callable[[], str]] = {
     "position show": lambda: plain_text.positions_text(
@@ -66,6 +74,21 @@ TEXTS: dict[str, Callable[[], str]] = {
         DriftReport(EVIL, (), (), (Difference(NAME, NAME, Aspect.DEFAULT, EVIL, EVIL, EVIL, Severity.BREAKS),)),
         PLAIN,
         lists_accepted=True,
+    ),
+    "verify run": lambda: verify_text.verify_text(
+        VerifyReport(EVIL, (TableVerdict(NAME, 1, 1, 1, 1, PLACE, EVIL),)), PLAIN
+    ),
+    "verify show": lambda: verify_text.proofs_text(
+        ProofReport(
+            EVIL,
+            (ProvenTable(NAME, 1, PLACE, None, is_whole=True, differences=1),),
+            ((EVIL, EVIL),),
+            (ROW,),
+            1,
+            has_run=True,
+        ),
+        PLAIN,
+        shows_values=True,
     ),
     "health": lambda: plain_text.health_text(
         HealthReport((HealthCheck("x", HealthLevel.CRITICAL, EVIL, EVIL, instance=EVIL),)), PLAIN, only_wrong=False

@@ -43,7 +43,7 @@ def modules_of(folder: Path, *words: str, code: int) -> set[str]:
 
 
 def commands_among(modules: set[str]) -> set[str]:
-    names = ("stream", "transfer", "pause", "position", "drift", "health", "demo")
+    names = ("stream", "transfer", "pause", "position", "drift", "verify", "health", "demo")
     return {name for name in names if f"replica_cli.cli.{name}" in modules}
 
 
@@ -62,6 +62,8 @@ def packages_of(modules: set[str]) -> set[str]:
         "position show -v",
         "position show --watch --interval 5s",
         "drift check --sql",
+        "verify run --resume",
+        "verify show --values",
         "stream --until-caught-up",
         "pause --secondary db2",
         "transfer --table shop.orders --yes --all",

@@ -43,7 +43,7 @@ P = ParamSpec("P")
 _INDENT = "  "
 
 
-def _of_safe_texts(render: Callable[P, str]) -> Callable[P, str]:
+def of_safe_texts(render: Callable[P, str]) -> Callable[P, str]:
     """Decorate a function so that the texts in its reports are printable, and their commands complete."""
 
     @functools.wraps(render)
@@ -91,13 +91,13 @@ def _lines_of(widths: Sequence[int], limit: int) -> list[list[int]]:
     return groups
 
 
-@_of_safe_texts
+@of_safe_texts
 def positions_text(reports: Sequence[PositionReport], paint: Painter) -> str:
     """Return a block of lines for each secondary, because a position is too wide for a column."""
     return "\n\n".join(_position_block(r, paint) for r in reports)
 
 
-@_of_safe_texts
+@of_safe_texts
 def resets_text(plans: Sequence[ResetPlan], paint: Painter) -> str:
     """Return what a reset changes, as a block of lines for each secondary."""
     blocks = []
@@ -111,7 +111,7 @@ def resets_text(plans: Sequence[ResetPlan], paint: Painter) -> str:
     return "\n\n".join(blocks)
 
 
-@_of_safe_texts
+@of_safe_texts
 def pauses_text(reports: Sequence[PauseReport], paint: Painter) -> str:
     """Return the pause state as one line for each secondary that could be asked."""
     lines = []
@@ -131,7 +131,7 @@ def pauses_text(reports: Sequence[PauseReport], paint: Painter) -> str:
     return "\n".join(lines)
 
 
-@_of_safe_texts
+@of_safe_texts
 def drift_text(report: DriftReport, paint: Painter, *, lists_accepted: bool = False) -> str:
     """Return the number and a table of the differences of one secondary."""
     differences = report.differences
@@ -151,7 +151,7 @@ def _drift_row(difference: Difference, severity: str) -> tuple[str, ...]:
     return (severity, str(d.table), str(d.aspect), d.name or "-", _cut(d.primary), _cut(d.secondary))
 
 
-@_of_safe_texts
+@of_safe_texts
 def health_text(report: HealthReport, paint: Painter, *, only_wrong: bool) -> str:
     """Return one line for each check; the hint of a check that is not OK is on the next line."""
     painted = {
@@ -172,7 +172,7 @@ def health_text(report: HealthReport, paint: Painter, *, only_wrong: bool) -> st
     return "\n".join(lines)
 
 
-@_of_safe_texts
+@of_safe_texts
 def plans_text(plans: Sequence[TransferPlan], paint: Painter) -> str:
     """Return what a transfer does, as a table for each secondary."""
     blocks = []
@@ -204,7 +204,7 @@ def plans_text(plans: Sequence[TransferPlan], paint: Painter) -> str:
     return "\n\n".join(blocks)
 
 
-@_of_safe_texts
+@of_safe_texts
 def transfer_text(report: TransferReport, paint: Painter) -> str:
     """Return the results of a transfer, one row for each secondary."""
     rows = [
@@ -228,7 +228,7 @@ def _ending(failure: Failure | None) -> str:
     return "stopped" if failure.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED) else "failed"
 
 
-@_of_safe_texts
+@of_safe_texts
 def stream_text(report: StreamReport, paint: Painter) -> str:
     """Return the results of a stream, one row for each secondary."""
     rows = [
@@ -247,7 +247,7 @@ def stream_text(report: StreamReport, paint: Painter) -> str:
     return columns(heads, rows, paint, right="lllrrrr")
 
 
-@_of_safe_texts
+@of_safe_texts
 def demo_text(report: DemoReport, paint: Painter) -> str:
     """Return the comparison, and how many rows were copied and streamed in which time."""
     rows = [

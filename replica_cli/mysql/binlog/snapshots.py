@@ -109,6 +109,29 @@ def _log_status(session: Session, facts: ServerFacts) -> Position:
     )
 
 
+def open_snapshot_between(
+    session: Session, facts: ServerFacts, stop: StopToken | None = None
+) -> tuple[Position, Position]:
+    """Open a snapshot on a session and return two positions that enclose what it shows. It locks nothing.
+
+    The snapshot shows every transaction before the first position and none after the second one. It may show some of
+    those between them. On MariaDB both are mostly the same.
+
+    Raises:
+        PrimaryError: the server tells no such position.
+        Interrupted: `stop` was set.
+    """
+    if facts.is_mariadb:
+        session.execute(_REPEATABLE_READ)
+        first, last = _settle(session, _SHOWN_SECONDS, stop)
+        if last.is_settled:
+            return last.position, last.position
+        return first.position, log_end(session)
+    start = _log_status(session, facts)
+    session.execute_each([_REPEATABLE_READ.encode(), _START.encode()])
+    return start, log_end(session, has_gtids=facts.has_gtids)
+
+
 @contextmanager
 def table_snapshot(
     session: Session, locker: Session, facts: ServerFacts, names: Sequence[TableName], stop: StopToken | None = None

@@ -24,9 +24,9 @@ _AS_NUMBER = LISTS | {"bit"}
 _NUMBERS = _PLAIN | _AS_NUMBER | {"year"}
 _STRINGS = TEXTS | BYTES
 _RAW = GEOMETRIES | {"vector"}
-# Wider than all numbers that a server writes, also than DOUBLE(255,30) and the widest ZEROFILL. In a session of binary
-# strings the charset must be named, because otherwise the text is padded with zero bytes.
-_WIDE = "CHAR(400) CHARACTER SET latin1"
+# As a type in CAST: wider than all numbers that a server writes, also than DOUBLE(255,30) and the widest ZEROFILL. In a
+# session of binary strings the charset must be named, because otherwise the text is padded with zero bytes.
+WIDE = "CHAR(400) CHARACTER SET latin1"
 
 KeyLiterals = tuple[str, ...]
 # The line after all rows of a table. The line of a row begins with a parenthesis.
@@ -103,10 +103,10 @@ def value_expression(column: Column) -> str:
     if kind in _NUMBERS:
         text = _number(column)
     elif kind in REALS and "(" not in column.column_type:
-        text = f"QUOTE({_double(column)})"
+        text = f"QUOTE({double_text(column)})"
     elif kind in REALS:
         # The secondary rounds a FLOAT(M,D) again. Only the digits that the primary shows stay the same.
-        text = f"QUOTE(CAST({name} AS {_WIDE}))"
+        text = f"QUOTE(CAST({name} AS {WIDE}))"
     elif kind in TEMPORALS:
         text = f"QUOTE({name})"
     elif kind in _STRINGS:
@@ -128,7 +128,8 @@ def value_expression(column: Column) -> str:
     return text
 
 
-def _double(column: Column) -> str:
+def double_text(column: Column) -> str:
+    """Return SQL for a FLOAT or DOUBLE as text with all digits."""
     # As text, a FLOAT has six digits; as a DOUBLE it has all. In a string MySQL cuts a computed DOUBLE to 22
     # characters, which is just enough for a FLOAT without its sign. It does not cut the text of a column.
     name = quote(column.name)
@@ -148,8 +149,8 @@ def _digits(column: Column) -> str:
     # as wide as the longest member. If a server stores the value in a field of this width, it cuts it without an error.
     name = quote(column.name)
     if column.data_type in _AS_NUMBER:
-        return f"CAST(CAST({name} AS UNSIGNED) AS {_WIDE})"
-    return f"CAST({name}{'+0' if column.data_type == 'year' else ''} AS {_WIDE})"
+        return f"CAST(CAST({name} AS UNSIGNED) AS {WIDE})"
+    return f"CAST({name}{'+0' if column.data_type == 'year' else ''} AS {WIDE})"
 
 
 def key_expression(column: Column) -> str:
@@ -158,7 +159,7 @@ def key_expression(column: Column) -> str:
     if kind in _NUMBERS:
         return _digits(column)
     if kind in REALS:
-        return f"CONCAT('(''',{_double(column)},'''+0e0)')"
+        return f"CONCAT('(''',{double_text(column)},'''+0e0)')"
     if kind in _STRINGS:
         # With hexadecimal digits in the column's charset, the column's collation decides and the index is used.
         return f"CONCAT('{_introducer(column)}x''',HEX({name}),'''')"
@@ -207,9 +208,7 @@ def _bound(key: PagingKey, literals: KeyLiterals, *, is_upper: bool) -> str:
 def boundary_query(name: TableName, key: PagingKey, condition: str, skipped_rows: int) -> str:
     """Return the query for the key literals of one row: the one after the first `skipped_rows` rows."""
     literals = ", ".join(key_expression(p.column) for p in key.parts)
-    return (
-        f"SELECT {literals} FROM {_forced_index(name, key)}{where(condition)}{_order_by(key)} LIMIT {skipped_rows}, 1"
-    )
+    return f"SELECT {literals} FROM {_forced_index(name, key)}{where(condition)}{order_by(key)} LIMIT {skipped_rows}, 1"
 
 
 def least_and_greatest_query(definition: TableDefinition, key: PagingKey) -> str:
@@ -247,9 +246,15 @@ def first_key_query(definition: TableDefinition, key: PagingKey, value: str) -> 
 def keys_query(definition: TableDefinition, key: PagingKey, keys: Sequence[KeyLiterals]) -> str:
     """Return the query for those of some keys that rows have, in the index's order."""
     literals = ", ".join(key_expression(p.column) for p in key.parts)
+    return f"SELECT {literals} FROM {_forced_index(definition.name, key)} WHERE {is_one_of(key, keys)}{order_by(key)}"
+
+
+def is_one_of(key: PagingKey, keys: Sequence[KeyLiterals]) -> str:
+    """Return the condition for the rows that have one of some keys."""
+    if len(key.parts) == 1:
+        return f"{quote(key.parts[0].column.name)} IN ({','.join(literal for (literal,) in keys)})"
     rows = (both(*(f"{quote(p.column.name)} = {v}" for p, v in zip(key.parts, values, strict=True))) for values in keys)
-    conditions = " OR ".join(f"({row})" for row in rows)
-    return f"SELECT {literals} FROM {_forced_index(definition.name, key)} WHERE {conditions}{_order_by(key)}"
+    return " OR ".join(f"({row})" for row in rows)
 
 
 def rows_query(
@@ -357,12 +362,13 @@ def _forced_index(name: TableName, key: PagingKey) -> str:
     return f"{quote_table(name)} FORCE INDEX ({quote(key.index)})"
 
 
-def _order_by(key: PagingKey) -> str:
+def order_by(key: PagingKey) -> str:
+    """Return the ORDER BY clause of a key's index."""
     return " ORDER BY " + ", ".join(quote(p.column.name) + (" DESC" if p.is_descending else "") for p in key.parts)
 
 
 def _first(key: PagingKey | None, limit: int | None) -> str:
-    return "" if key is None or limit is None else f"{_order_by(key)} LIMIT {limit}"
+    return "" if key is None or limit is None else f"{order_by(key)} LIMIT {limit}"
 
 
 def where(condition: str) -> str:

@@ -118,11 +118,11 @@ def _form_of(column: Column, *, is_mariadb: bool) -> tuple[str, Callable[[bytes]
         # As text, a FLOAT has fewer digits than as a double. MySQL cuts the last digits of a computed double, but not
         # in a JSON document.
         real = f"({name}*1e0)"
-        form = (real, _real_text) if is_mariadb else (f"CAST(CAST({real} AS JSON) AS CHAR)", _real_of_document)
+        form = (real, real_text) if is_mariadb else (f"CAST(CAST({real} AS JSON) AS CHAR)", _real_of_document)
     elif kind in _AS_WRITTEN and "zerofill" not in column.column_type:
-        form = name, _unquoted
+        form = name, unquoted
     elif kind in SHORT_TEXTS:
-        form = f"CAST({name} AS BINARY)", _unquoted
+        form = f"CAST({name} AS BINARY)", unquoted
     elif kind in LONG_TEXTS:
         # Without the inner digest the whole row must fit into max_allowed_packet.
         form = f"SHA2(CAST({name} AS BINARY),256)", _hashed
@@ -135,7 +135,8 @@ def _unchanged(literal: bytes) -> bytes:
     return literal
 
 
-def _unquoted(literal: bytes) -> bytes:
+def unquoted(literal: bytes) -> bytes:
+    """Return the bytes of a literal between quotes; any other literal is returned as it is."""
     if not literal.startswith(b"'"):
         return literal
     value = literal[1:-1]
@@ -143,10 +144,10 @@ def _unquoted(literal: bytes) -> bytes:
 
 
 def _hashed(literal: bytes) -> bytes:
-    return hashlib.sha256(_unquoted(literal)).hexdigest().encode()
+    return hashlib.sha256(unquoted(literal)).hexdigest().encode()
 
 
-def _real_text(literal: bytes) -> bytes:
+def real_text(literal: bytes) -> bytes:
     """Return a double as the servers write it: with the fewest digits that distinguish it from all other doubles."""
     value = float(literal)
     if not value:
@@ -167,5 +168,5 @@ def _real_text(literal: bytes) -> bytes:
 
 def _real_of_document(literal: bytes) -> bytes:
     """Return a double as MySQL writes it in a JSON document: always with a point or an exponent."""
-    text = _real_text(literal)
+    text = real_text(literal)
     return text if b"." in text or b"e" in text else text + b".0"

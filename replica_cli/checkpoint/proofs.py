@@ -1,0 +1,302 @@
+"""Keep what `verify` has proven of each table, and the rows that differ.
+
+Nothing of the stream depends on these rows. They say what was true at a position, and stay until a later run replaces
+them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.key_literals import check_key
+from replica_cli.core.errors import StateBroken
+from replica_cli.core.names import TableName
+from replica_cli.core.position import Position
+from replica_cli.core.verification import Difference, DifferenceKind, ProvenRange
+from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.literals import hex_literal, text_literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from replica_cli.core.verification import Literals
+    from replica_cli.mysql.session import Row, Session
+
+_DIFFERENCE_COLUMNS = (
+    "schema_name, table_name, kind, key_values, row_hash, differing_columns, row_count, seen_file, seen_pos, "
+    "seen_gtid, primary_row, secondary_row"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The last run of one instance.
+
+    Attributes:
+        number: its number.
+        patterns: the patterns of the tables that it compares, empty for all.
+        is_done: all of its tables are decided.
+        refused: the tables that could not be compared, with the reasons.
+        started_at: when it began, in UTC.
+        ended_at: when it ended, None if it did not end.
+    """
+
+    number: int
+    patterns: tuple[str, ...]
+    is_done: bool
+    refused: dict[str, str] = field(default_factory=dict)
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one table is compared in a run: after `last_key`, or to its end."""
+
+    range_count: int
+    last_key: bytes | None
+    is_at_end: bool
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What is proven of one table.
+
+    Attributes:
+        table: the primary's name.
+        position: every row was compared at this position of the secondary or later.
+        proven_at: when the oldest of the comparisons was made, in UTC.
+        row_count: the number of rows.
+        is_whole: the whole table was compared; otherwise only its first part.
+        differences: the number of rows that differ.
+    """
+
+    table: TableName
+    position: Position | None
+    proven_at: datetime | None
+    row_count: int
+    is_whole: bool
+    differences: int = 0
+
+
+class ProofStore:
+    """One instance's rows in `verify_run`, `verify_range` and `verify_difference`. Several threads may write."""
+
+    def __init__(self, session: Session, state_schema: str, instance: str) -> None:
+        self._session = session
+        self._schema = quote(state_schema)
+        self._instance = instance
+        self._lock = threading.Lock()
+
+    def last_run(self) -> Run | None:
+        """Return the last run, None if there was none."""
+        row = self._session.row(
+            "SELECT run_number, patterns, is_done, refused, started_at, ended_at "
+            f"FROM {self._schema}.verify_run WHERE {self._is_ours}"
+        )
+        if row is None:
+            return None
+        number, patterns, is_done, refused, started_at, ended_at = row
+        names = tuple(str(patterns).split("\n")) if patterns else ()
+        reasons = json.loads(str(refused)) if refused else {}
+        return Run(int(number), names, bool(is_done), reasons, _utc(started_at), _utc(ended_at))
+
+    def begin_run(self, number: int, patterns: Sequence[str]) -> None:
+        """Write that a run begins."""
+        self._execute(
+            f"REPLACE INTO {self._schema}.verify_run (instance, run_number, patterns, started_at) VALUES "
+            f"({text_literal(self._instance)}, {number}, {text_literal(chr(10).join(patterns))}, UTC_TIMESTAMP(6))"
+        )
+
+    def end_run(self, number: int, refused: dict[str, str]) -> None:
+        """Write that all tables of a run are decided, except for those that could not be compared."""
+        self._execute(
+            f"UPDATE {self._schema}.verify_run SET is_done = 1, ended_at = UTC_TIMESTAMP(6), "
+            f"refused = {text_literal(json.dumps(refused))} WHERE {self._is_ours} AND run_number = {number}"
+        )
+
+    def progress(self, number: int) -> dict[TableName, Progress]:
+        """Return how far each table is compared in a run.
+
+        Raises:
+            StateBroken: a row has content that this program never writes.
+        """
+        rows = self._session.rows(
+            "SELECT r.schema_name, r.table_name, l.last, r.high_key, l.row_count FROM "
+            "(SELECT schema_name, table_name, MAX(range_number) AS last, SUM(row_count) AS row_count "
+            f"FROM {self._schema}.verify_range WHERE {self._is_ours} AND run_number = {number} "
+            f"GROUP BY schema_name, table_name) AS l JOIN {self._schema}.verify_range AS r "
+            f"ON r.instance = {text_literal(self._instance)} AND r.schema_name = l.schema_name "
+            f"AND r.table_name = l.table_name AND r.run_number = {number} AND r.range_number = l.last"
+        )
+        progress = {}
+        for schema, table, last, high, count in rows:
+            name = TableName(_text(schema), _text(table))
+            try:
+                key = check_key(None if high is None else bytes(high))
+            except ValueError as error:
+                raise StateBroken(
+                    f"{self._session.server.name}: verify_range has a row of {name} that cannot be read: {error}",
+                    hint="`replica verify run --restart` begins again",
+                ) from error
+            progress[name] = Progress(int(last), key, key is None, int(count or 0))
+        return progress
+
+    def first_positions(self, number: int) -> dict[TableName, Position]:
+        """Return the position at which the first part of each table was compared in a run."""
+        rows = self._session.rows(
+            f"SELECT schema_name, table_name, proven_file, proven_pos, proven_gtid FROM {self._schema}.verify_range "
+            f"WHERE {self._is_ours} AND run_number = {number} AND range_number = 1"
+        )
+        return {
+            TableName(_text(schema), _text(table)): Position(_text(file), int(pos), _text(gtid or ""))
+            for schema, table, file, pos, gtid in rows
+        }
+
+    def add_range(self, number: int, table: TableName, range_number: int, proven: ProvenRange) -> None:
+        """Write a part of a table that was compared. The last part replaces what earlier runs say of the table."""
+        low, high = (None if key is None else f"({', '.join(key)})".encode() for key in (proven.low, proven.high))
+        statement = (
+            f"REPLACE INTO {self._schema}.verify_range (instance, schema_name, table_name, run_number, range_number, "
+            "low_key, high_key, row_count, proven_file, proven_pos, proven_gtid, proven_at) VALUES "
+            f"({self._key_of(table)}, {number}, {range_number}, {_bytes(low)}, {_bytes(high)}, {proven.rows}, "
+            f"{_position_values(proven.position)}, UTC_TIMESTAMP(6))"
+        )
+        statements = [statement]
+        if proven.high is None:
+            statements += [
+                f"DELETE FROM {self._schema}.{name} WHERE {self._is_of(table)} AND run_number < {number}"
+                for name in ("verify_range", "verify_difference")
+            ]
+        with self._lock:
+            self._session.execute_as_one([s.encode() for s in statements])
+
+    def add_difference(self, number: int, difference: Difference) -> None:
+        """Write a row that differs; a row that is already known is written again."""
+        d = difference
+        row_id = hashlib.sha256(f"{d.key}{d.row_hash}{d.kind if d.row_hash else ''}".encode()).hexdigest()
+        values = ", ".join(map(text_literal, (d.kind, _json(d.key), d.row_hash, json.dumps(d.columns))))
+        rows = ", ".join(
+            "NULL" if row is None else text_literal(_json(row)) for row in (d.primary_row, d.secondary_row)
+        )
+        self._execute(
+            f"REPLACE INTO {self._schema}.verify_difference (instance, schema_name, table_name, row_id, run_number, "
+            "kind, key_values, row_hash, differing_columns, row_count, seen_file, seen_pos, seen_gtid, seen_at, "
+            f"primary_row, secondary_row) VALUES ({self._key_of(d.table)}, '{row_id}', {number}, {values}, {d.count}, "
+            f"{_position_values(d.position)}, UTC_TIMESTAMP(6), {rows})"
+        )
+
+    def forget_difference(self, difference: Difference) -> None:
+        """Delete a row that no longer differs."""
+        d = difference
+        row_id = hashlib.sha256(f"{d.key}{d.row_hash}{d.kind if d.row_hash else ''}".encode()).hexdigest()
+        self._execute(
+            f"DELETE FROM {self._schema}.verify_difference WHERE {self._is_of(d.table)} AND row_id = '{row_id}'"
+        )
+
+    def differences(self, table: TableName | None = None) -> Iterator[Difference]:
+        """Yield the rows that differ, as they are read, by table and key."""
+        condition = self._is_ours if table is None else self._is_of(table)
+        for row in self._session.each_row(
+            f"SELECT {_DIFFERENCE_COLUMNS} FROM {self._schema}.verify_difference WHERE {condition} "
+            "ORDER BY schema_name, table_name, row_id"
+        ):
+            yield _difference(row)
+
+    def difference_counts(self, number: int | None = None) -> dict[tuple[TableName, DifferenceKind], int]:
+        """Return the number of rows that differ, by table and kind; of one run, or of all."""
+        of_run = "" if number is None else f" AND run_number = {number}"
+        rows = self._session.rows(
+            f"SELECT schema_name, table_name, kind, SUM(row_count) FROM {self._schema}.verify_difference "
+            f"WHERE {self._is_ours}{of_run} GROUP BY schema_name, table_name, kind"
+        )
+        return {
+            (TableName(_text(schema), _text(table)), DifferenceKind(_text(kind))): int(count)
+            for schema, table, kind, count in rows
+        }
+
+    def proofs(self) -> list[Proof]:
+        """Return what is proven of each table, by name."""
+        rows = self._session.rows(
+            "SELECT schema_name, table_name, run_number, range_number, high_key IS NULL, row_count, proven_file, "
+            f"proven_pos, proven_gtid, proven_at FROM {self._schema}.verify_range WHERE {self._is_ours} "
+            "ORDER BY schema_name, table_name, run_number, range_number"
+        )
+        tables: dict[TableName, list[Row]] = {}
+        for row in rows:
+            tables.setdefault(TableName(_text(row[0]), _text(row[1])), []).append(row)
+        counts: dict[TableName, int] = {}
+        for (table, _), count in self.difference_counts().items():
+            counts[table] = counts.get(table, 0) + count
+        return [_proof(name, ranges, counts.get(name, 0)) for name, ranges in tables.items()]
+
+    @property
+    def _is_ours(self) -> str:
+        return f"instance = {text_literal(self._instance)}"
+
+    def _is_of(self, table: TableName) -> str:
+        schema, name = text_literal(table.schema), text_literal(table.table)
+        return f"{self._is_ours} AND schema_name = {schema} AND table_name = {name}"
+
+    def _key_of(self, table: TableName) -> str:
+        return ", ".join(map(text_literal, (self._instance, table.schema, table.table)))
+
+    def _execute(self, statement: str) -> None:
+        with self._lock:
+            self._session.execute(statement)
+
+
+def _proof(name: TableName, ranges: Sequence[Row], differences: int) -> Proof:
+    # A part that an earlier run compared counts until the run that is going on has reached the end of the table.
+    is_whole = any(bool(row[4]) for row in ranges)
+    oldest = ranges[0]
+    newest_run = max(int(row[2]) for row in ranges)
+    whole_run = newest_run if any(bool(r[4]) and int(r[2]) == newest_run for r in ranges) else int(oldest[2])
+    counted = sum(int(row[5]) for row in ranges if int(row[2]) == whole_run)
+    position = Position(_text(oldest[6]), int(oldest[7]), _text(oldest[8] or ""))
+    return Proof(name, position, _utc(oldest[9]), counted, is_whole, differences)
+
+
+def _difference(row: Row) -> Difference:
+    schema, table, kind, key, row_hash, columns, count, file, pos, gtid, primary_row, secondary_row = row
+    return Difference(
+        TableName(_text(schema), _text(table)),
+        DifferenceKind(_text(kind)),
+        _literals(key) or (),
+        tuple(json.loads(_text(columns))),
+        Position(_text(file), int(pos), _text(gtid or "")),
+        _text(row_hash),
+        int(count),
+        _literals(primary_row),
+        _literals(secondary_row),
+    )
+
+
+def _json(literals: Literals) -> str:
+    return json.dumps(literals)
+
+
+def _literals(text: object) -> Literals | None:
+    return None if text is None else tuple((str(name), str(value)) for name, value in json.loads(_text(text)))
+
+
+def _position_values(position: Position) -> str:
+    return f"{text_literal(position.file)}, {position.pos}, {text_literal(position.gtid)}"
+
+
+def _bytes(value: bytes | None) -> str:
+    return "NULL" if value is None else hex_literal(value)
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _utc(value: object) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(str(value)).replace(tzinfo=UTC)

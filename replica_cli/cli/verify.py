@@ -1,0 +1,187 @@
+"""The commands `replica verify run` and `replica verify show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from replica_cli import documents
+from replica_cli.cli.helptext import help_text
+from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
+from replica_cli.cli.options import with_shared_options
+from replica_cli.cli.output.console import answer, write_document
+from replica_cli.cli.output.failures import render_failure
+from replica_cli.cli.output.verify_lines import open_verify_reporter
+from replica_cli.cli.output.verify_text import proofs_text, verify_text
+from replica_cli.cli.parsing import Command, Group
+from replica_cli.core.errors import ExitCode, UsageError
+from replica_cli.core.requests.verify import VerifyMode, VerifyRequest
+from replica_cli.documents.complete_commands import failures_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.reports.verify import VerifyReport
+
+RUN_HELP = help_text(
+    "Prove that the rows of the secondaries are equal to the primary's",
+    "Compares every row of the replicated tables while both servers are in use: no lock, no long snapshot, no stopped "
+    "stream. Rows that are changed meanwhile are decided with the primary's log. Rows cross the network only where "
+    "they differ. A run that was interrupted goes on with `--resume`.",
+    examples=(
+        ("Compare everything", "replica verify run"),
+        ("Go on after an interruption", "replica verify run --resume"),
+        ("Compare some tables of one secondary", "replica verify run --secondary db2 --table 'shop.order*'"),
+    ),
+    exit_codes=(
+        ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.FOUND, ExitCode.CONFIGURATION, ExitCode.POSITION,
+        ExitCode.PRIMARY, ExitCode.SECONDARY, ExitCode.REFUSED, ExitCode.LOCKED, ExitCode.INTERRUPTED,
+        ExitCode.TERMINATED,
+    ),
+    meanings={
+        0: "every row is proven equal", 1: "a table could not be decided", 3: "rows differ",
+        11: "an unfinished run (`--resume`, `--restart`), or a lost position", 15: "another process compares the rows",
+    },
+)  # fmt: skip
+SHOW_HELP = help_text(
+    "Show what is proven of each table, and the rows that differ",
+    "For each table: the position of the secondary at which, or after which, all of its rows were compared, and when. "
+    "Values of rows are shown only with `--values`, and only if the run stored them.",
+    examples=(
+        ("Show what is proven", "replica verify show"),
+        ("Show the values of the rows that differ", "replica verify show --values"),
+    ),
+    exit_codes=(
+        ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.FOUND, ExitCode.CONFIGURATION, ExitCode.PRIMARY,
+        ExitCode.SECONDARY,
+    ),
+    meanings={0: "no row is known to differ", 3: "rows differ"},
+)  # fmt: skip
+
+TABLE = typer.Option(
+    "--table",
+    metavar="PATTERN",
+    help="Only these tables of the primary: `schema.table` with `*` and `?` (repeatable)",
+    rich_help_panel="Selection",
+)
+WORKERS = typer.Option("--workers", min=1, max=16, help="Tables compared at a time", rich_help_panel="Behaviour")
+RATE = typer.Option("--rate", min=0, help="Rows a second at most; 0: no limit", rich_help_panel="Behaviour")
+MAX_LAG = typer.Option(
+    "--max-lag",
+    min=0.0,
+    metavar="SECONDS",
+    help="Wait while the stream is further behind  [default: REPLICA_MAX_LAG]",
+    rich_help_panel="Behaviour",
+)
+MAX_DIFFERENCES = typer.Option(
+    "--max-differences",
+    min=0,
+    help="Stop after this number of rows that differ; 0: no limit",
+    rich_help_panel="Behaviour",
+)
+
+_SHOWN_DIFFERENCES = 100
+_commands = typer.Typer(cls=Group, help="Compare rows, and correct them", no_args_is_help=True)
+
+
+@_commands.callback()
+def verify() -> None:
+    """Compare rows, and correct them."""
+
+
+@_commands.command("run", help=RUN_HELP, cls=Command)
+@with_shared_options()
+def run(
+    invocation: Invocation,
+    *,
+    table: Annotated[list[str] | None, TABLE] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an unfinished run", rich_help_panel="Behaviour")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Discard an unfinished run, begin again", rich_help_panel="Behaviour")
+    ] = False,
+    workers: Annotated[int, WORKERS] = 1,
+    rate: Annotated[int, RATE] = 0,
+    max_lag: Annotated[float | None, MAX_LAG] = None,
+    max_differences: Annotated[int, MAX_DIFFERENCES] = 1000,
+    values: Annotated[
+        bool, typer.Option("--values", help="Store the values of rows that differ", rich_help_panel="Output")
+    ] = False,
+) -> None:
+    """Compare the rows of the secondaries with the primary's."""
+    mode = _mode(resume=resume, restart=restart)
+    tables = tuple(_pattern(text) for text in table or ())
+    if mode is VerifyMode.RESUME and tables:
+        raise UsageError("`--resume` continues an unfinished run with its tables: leave out `--table`")
+    context = invocation.load_context()
+    request = VerifyRequest(
+        context.secondaries, tables, mode, workers, rate, max_lag, max_differences, keeps_rows=values
+    )
+    title = f"replica verify against {context.settings.primary.name}"
+    from replica_cli.service.verify import run_verify  # noqa: PLC0415 - `--help` stays fast
+
+    with open_verify_reporter(context.form, title, is_colored=invocation.paint(to_stderr=True).is_on) as reporter:
+        reports = run_verify(context.settings, request, reporter)
+    _show_result(invocation, reports)
+
+
+def _show_result(invocation: Invocation, reports: Sequence[VerifyReport]) -> None:
+    codes = [r.exit_code for r in reports if r.exit_code is not ExitCode.OK]
+    # An error is more important than rows that differ.
+    code = next((c for c in codes if c is not ExitCode.FOUND), codes[0] if codes else ExitCode.OK)
+    if invocation.is_json:
+        write_document(documents.verify_summary(reports, code.value), is_line=True)
+    elif not invocation.is_silent:
+        for report in reports:
+            if report.tables or report.failure is None:
+                answer(verify_text(report, invocation.paint()))
+    for failure in failures_of(reports) if not invocation.is_silent else ():
+        render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))
+    raise typer.Exit(code)
+
+
+@_commands.command("show", help=SHOW_HELP, cls=Command)
+@with_shared_options()
+def show(
+    invocation: Invocation,
+    *,
+    values: Annotated[
+        bool, typer.Option("--values", help="Show the values that a run has stored", rich_help_panel="Output")
+    ] = False,
+) -> None:
+    """Show what is proven of each table, and the rows that differ."""
+    context = invocation.load_context()
+    with invocation.waiting(context):
+        from replica_cli.service.proofs import show_proofs  # noqa: PLC0415 - `--help` stays fast
+
+        reports = show_proofs(context.settings, context.secondaries, _SHOWN_DIFFERENCES)
+    if invocation.is_json:
+        write_document(documents.proofs_document(reports))
+    elif not invocation.is_silent:
+        for report in (r for r in reports if r.failure is None):
+            answer(proofs_text(report, invocation.paint(), shows_values=values))
+    invocation.end_if_failed(failures_of(reports))
+    if any(report.difference_count for report in reports):
+        raise typer.Exit(ExitCode.FOUND)
+
+
+def _mode(*, resume: bool, restart: bool) -> VerifyMode:
+    if resume and restart:
+        raise UsageError("`--resume` and `--restart` exclude each other")
+    if restart:
+        return VerifyMode.RESTART
+    return VerifyMode.RESUME if resume else VerifyMode.NEW
+
+
+def _pattern(text: str) -> str:
+    schema, _, name = text.partition(".")
+    if not schema or not name:
+        raise UsageError(f"`--table {text}` is not SCHEMA.TABLE, such as shop.orders or 'shop.*'")
+    return text
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to a typer application."""
+    app.add_typer(_commands, name="verify")

@@ -1,0 +1,43 @@
+"""The requests of `replica verify`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from replica_cli.core.settings import Server
+
+
+class VerifyMode(StrEnum):
+    """What a run does about an earlier run that has not ended: refuse, go on with it, or begin again."""
+
+    NEW = "new"
+    RESUME = "resume"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyRequest:
+    """Compare the rows of these secondaries with the primary's.
+
+    Attributes:
+        tables: patterns of the primary's table names, empty for all replicated tables.
+        workers: how many tables are compared at the same time.
+        rate: rows a second that are read on each server at most, 0 for no limit.
+        max_lag: seconds; while the stream is further behind, the run waits. None for the limit of the settings.
+        max_differences: the run stops after this number of differences, 0 for no limit.
+        is_count_only: compare only the numbers of rows.
+        keeps_rows: store the values of the rows that differ.
+    """
+
+    secondaries: tuple[Server, ...]
+    tables: tuple[str, ...] = ()
+    mode: VerifyMode = VerifyMode.NEW
+    workers: int = 1
+    rate: int = 0
+    max_lag: float | None = None
+    max_differences: int = 1000
+    is_count_only: bool = False
+    keeps_rows: bool = False

@@ -1,0 +1,48 @@
+"""Read what `verify` has proven of the tables of each secondary."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.proofs import ProofStore
+from replica_cli.checkpoint.schema import existing_state_tables
+from replica_cli.core.reports.verify import ProofReport, TableState
+from replica_cli.mysql.session import connect
+from replica_cli.service.ask_each import ask_each
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.settings import Server, Settings
+
+_TABLES = frozenset({"verify_run", "verify_range", "verify_difference"})
+
+
+def show_proofs(settings: Settings, secondaries: Sequence[Server], differences_limit: int) -> tuple[ProofReport, ...]:
+    """Return what is proven on each secondary, with the first rows that differ. Reads only.
+
+    A secondary that cannot be asked has its failure in its report. Raises as `ask_each` does.
+    """
+
+    def show(server: Server) -> ProofReport:
+        with connect(server, settings.network) as session:
+            if not existing_state_tables(session, settings.state_schema) >= _TABLES:
+                return ProofReport(server.name)
+            store = ProofStore(session, settings.state_schema, server.name)
+            run = store.last_run()
+            tables = tuple(
+                TableState(p.table, p.row_count, p.position, p.proven_at, p.is_whole, p.differences)
+                for p in store.proofs()
+            )
+            return ProofReport(
+                server.name,
+                tables,
+                tuple(sorted(run.refused.items())) if run else (),
+                tuple(islice(store.differences(), differences_limit)),
+                sum(store.difference_counts().values()),
+                is_unfinished=run is not None and not run.is_done,
+                has_run=run is not None,
+            )
+
+    return ask_each(secondaries, show, lambda server, failure: ProofReport(server.name, failure=failure))

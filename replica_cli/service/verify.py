@@ -1,0 +1,218 @@
+"""Run `replica verify run`: compare the rows of secondaries with the primary's."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.checkpoint.proofs import ProofStore
+from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.verify_lock import take_verify_lock
+from replica_cli.core.errors import Interrupted, ReplicaError, UnfinishedVerification, UsageError
+from replica_cli.core.reports.failure import Failure
+from replica_cli.core.reports.verify import TableVerdict, VerifyReport
+from replica_cli.core.requests.verify import VerifyMode
+from replica_cli.core.selection import pattern_of
+from replica_cli.core.verification import DifferenceKind
+from replica_cli.mysql.catalog.table_definitions import read_catalog, read_tables, selected_schemas
+from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.session import connect
+from replica_cli.runtime.broken_state import explained
+from replica_cli.runtime.log_part import LogParts
+from replica_cli.runtime.start_checks import connect_both
+from replica_cli.side_by_side import in_threads
+from replica_cli.sqlbuilder.rows.row_texts import Sides
+from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
+from replica_cli.verify.guard import LoadLimits
+from replica_cli.verify.pairs import no_position
+from replica_cli.verify.run import Work, run
+from replica_cli.verify.tables import NotComparable, VerifiedTable, cascade_parents, plan_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from replica_cli.checkpoint.proofs import Run
+    from replica_cli.core.names import TableName
+    from replica_cli.core.requests.verify import VerifyRequest
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.core.verification import Difference, VerifyProgress
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.stop import StopToken
+
+_KINDS = (DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.DIFFERS)
+_STOPPING = "stopping: what is proven is stored; `replica verify run --resume` goes on with the rest"
+
+
+class VerifyReporter(Protocol):
+    """Receives what a run does. Any thread may call it; each method must return soon and must not raise."""
+
+    def on_progress(self, progress: VerifyProgress) -> None:
+        """Receive the newest progress of one secondary."""
+
+    def on_difference(self, instance: str, difference: Difference) -> None:
+        """Receive a row that differs."""
+
+    def on_stopping(self, message: str) -> None:
+        """Receive the request to stop; `message` says what happens before the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The tables of one secondary, and why some cannot be compared."""
+
+    facts: ServerFacts
+    tables: tuple[VerifiedTable, ...]
+    refused: Mapping[TableName, str]
+
+
+def run_verify(
+    settings: Settings, request: VerifyRequest, reporter: VerifyReporter, stop: StopToken | None = None
+) -> tuple[VerifyReport, ...]:
+    """Compare the rows of each secondary, side by side. An error of one secondary is in its report.
+
+    Args:
+        settings: the settings of the command.
+        request: what to compare.
+        reporter: receives the progress.
+        stop: the token that ends all runs, None for a new one. SIGINT and SIGTERM set it.
+    """
+    with (
+        stopping_on_signals(stop) as heard,
+        calling_at_stop(heard, lambda: reporter.on_stopping(_STOPPING)),
+        in_threads(
+            partial(_verify, settings.of(server.name), server, request, reporter, heard.token)
+            for server in request.secondaries
+        ) as reports,
+    ):
+        return tuple(report.result() for report in reports)
+
+
+def _verify(
+    settings: Settings, server: Server, request: VerifyRequest, reporter: VerifyReporter, stop: StopToken
+) -> VerifyReport:
+    started = time.monotonic()
+    try:
+        with connect(server, settings.network) as session:
+            create_state_schema(session, settings.state_schema)
+            take_verify_lock(session, settings.state_schema, server.name)
+            store = ProofStore(session, settings.state_schema, server.name)
+            report = _Run(settings, server, request, reporter, store).compare(stop)
+    except ReplicaError as error:
+        report = VerifyReport(server.name, failure=Failure.of(explained(error, settings, server)))
+    return replace(report, elapsed_milliseconds=int((time.monotonic() - started) * 1000))
+
+
+class _Run:
+    """One run on one secondary."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        server: Server,
+        request: VerifyRequest,
+        reporter: VerifyReporter,
+        store: ProofStore,
+    ) -> None:
+        self._settings = settings
+        self._server = server
+        self._request = request
+        self._reporter = reporter
+        self._store = store
+
+    def compare(self, stop: StopToken) -> VerifyReport:
+        last = self._store.last_run()
+        is_resumed = self._is_resumed(last)
+        patterns = last.patterns if is_resumed and last is not None else self._request.tables
+        number = (last.number if last is not None else 0) + (0 if is_resumed else 1)
+        plan = self._plan(patterns)
+        progress = self._store.progress(number) if is_resumed else {}
+        if not is_resumed:
+            self._store.begin_run(number, patterns)
+        outcome, failure = None, None
+        try:
+            outcome = run(self._work(plan, number), plan.tables, progress, stop)
+        except Interrupted as error:
+            failure = Failure.of(error)
+        undecided = {**plan.refused, **(outcome.undecided if outcome else {})}
+        if outcome is not None and not outcome.has_too_many:
+            self._store.end_run(number, {str(name): reason for name, reason in undecided.items()})
+        is_stopped = outcome is None or outcome.has_too_many
+        verdicts = self._verdicts(number, plan, undecided, is_stopped=is_stopped)
+        return VerifyReport(self._server.name, verdicts, is_stopped=is_stopped, failure=failure)
+
+    def _is_resumed(self, last: Run | None) -> bool:
+        is_unfinished = last is not None and not last.is_done
+        if self._request.mode is VerifyMode.NEW and is_unfinished:
+            raise UnfinishedVerification(
+                f"{self._server.name}: an earlier comparison was not finished",
+                hint="`replica verify run --resume` goes on with it, `replica verify run --restart` begins again",
+            )
+        return self._request.mode is VerifyMode.RESUME and is_unfinished
+
+    def _plan(self, patterns: Sequence[str]) -> _Plan:
+        """Return the tables to compare, and why the others cannot be compared."""
+        settings, selection = self._settings, self._settings.selection
+        wanted = pattern_of(tuple(patterns)) if patterns else None
+        with connect_both(settings, self._server) as (primary, secondary):
+            if PositionStore(secondary, settings.state_schema, self._server.name).load() is None:
+                raise no_position(self._server)
+            facts = read_facts(primary)
+            sides = Sides(primary.is_mariadb, secondary.is_mariadb)
+            own = read_catalog(primary, selected_schemas(primary, selection))
+            targets = {
+                name: target
+                for name in own
+                if (target := selection.target(name)) is not None and (wanted is None or wanted.match(str(name)))
+            }
+            if patterns and not targets:
+                raise UsageError(
+                    f"no replicated table matches {', '.join(patterns)}", hint="check `--table` and the filters"
+                )
+            others = read_tables(secondary, list(targets.values()))
+        tables, refused = [], {}
+        for name, target in targets.items():
+            parents = () if facts.logs_cascades else cascade_parents(own[name], own)
+            try:
+                tables.append(plan_table(own[name], others.get(target), sides, parents))
+            except NotComparable as error:
+                refused[name] = str(error)
+        return _Plan(facts, tuple(tables), refused)
+
+    def _work(self, plan: _Plan, number: int) -> Work:
+        settings, request = self._settings, self._request
+        max_lag = settings.max_lag_seconds if request.max_lag is None else request.max_lag
+        return Work(
+            settings=settings,
+            server=self._server,
+            facts=plan.facts,
+            run_number=number,
+            proofs=self._store,
+            read_log=LogParts(settings, plan.facts).read,
+            limits=LoadLimits(max_lag, settings.verify.max_threads, settings.verify.max_history),
+            workers=request.workers,
+            rate=request.rate,
+            max_differences=request.max_differences,
+            wants_rows=request.keeps_rows,
+            report=self._reporter.on_progress,
+            on_difference=partial(self._reporter.on_difference, self._server.name),
+        )
+
+    def _verdicts(
+        self, number: int, plan: _Plan, undecided: Mapping[TableName, str], *, is_stopped: bool
+    ) -> tuple[TableVerdict, ...]:
+        progress = self._store.progress(number)
+        positions = self._store.first_positions(number)
+        counts = self._store.difference_counts(number)
+        verdicts = []
+        for name in sorted({t.name for t in plan.tables} | undecided.keys()):
+            done = progress.get(name)
+            missing, extra, differs = (counts.get((name, kind), 0) for kind in _KINDS)
+            reason = undecided.get(name, "")
+            if not reason and is_stopped and (done is None or not done.is_at_end):
+                reason = "the run ended before all of its rows were compared"
+            rows = 0 if done is None else done.row_count
+            verdicts.append(TableVerdict(name, rows, missing, extra, differs, positions.get(name), reason))
+        return tuple(verdicts)

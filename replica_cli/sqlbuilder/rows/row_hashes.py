@@ -1,0 +1,115 @@
+"""Build the queries with which a server hashes its rows: so rows of two servers are compared without moving them.
+
+A row's hash is the SHA2-256 of its text (row_texts). A set of rows has the number of rows, and two sums of 64-bit
+numbers that are made of the hash: each half of the hexadecimal digits gives one number, of two CRC32 checksums. Sums do
+not depend on the order of the rows, and equal rows do not cancel each other as they would with XOR. SHA2 goes first,
+because CRC32 alone is linear: it does not notice that two rows exchange values. MySQL from 9.6 on has no MD5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from replica_cli.sqlbuilder.rows.chunks import key_expression, order_by, where
+from replica_cli.sqlbuilder.rows.row_texts import text_of_row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.names import TableName
+    from replica_cli.sqlbuilder.rows.chunks import PagingKey
+    from replica_cli.sqlbuilder.rows.row_texts import ComparedColumn
+
+HASH_DIGITS = 64
+_PART = HASH_DIGITS // 4
+
+
+@dataclass(frozen=True, slots=True)
+class HashedTable:
+    """One table on one server, ready to be hashed.
+
+    Attributes:
+        name: its name on that server.
+        source: the text after FROM.
+        key: the key whose literals name the rows, None for a table without a usable key.
+        columns: the compared columns, with their texts on this server.
+    """
+
+    name: TableName
+    source: str
+    key: PagingKey | None
+    columns: tuple[ComparedColumn, ...]
+
+    @property
+    def documents(self) -> tuple[ComparedColumn, ...]:
+        """Return the columns with documents that are text on the other server. The hash of a row is without them."""
+        return tuple(c for c in self.columns if c.text.is_document_across)
+
+    @property
+    def _row_hash(self) -> str:
+        return f"SHA2({text_of_row(self.columns)},256)"
+
+    def sums_query(self, condition: str = "") -> str:
+        """Return the query for one row: the number of rows, the number of hashes, and both sums (NULL without rows).
+
+        If there are fewer hashes than rows, the server could not read a value, and the sums mean nothing.
+        """
+        # The hash is computed once for each row, by the first of the expressions. In a derived table it would be
+        # computed once too, at 1.1 to 1.4 times the cost.
+        first = f"SUM({_number(f'@h:={self._row_hash}', '@h', 0)})"
+        second = f"SUM({_number('@h', '@h', 2)})"
+        return f"SELECT COUNT(*),{first},{second},COUNT(@h) FROM {self.source}{where(condition)}"
+
+    def hashes_query(self, condition: str = "") -> str:
+        """Return the query for the key, the hash and the documents of each row, in the order of the key."""
+        return self.listing([self._row_hash, *(c.text.short for c in self.documents)], condition)
+
+    def parts_query(self, parts: int) -> str:
+        """Return the query for the number of the part, the number of rows and both sums of each part of the table.
+
+        Rows are put into parts by their hashes.
+        """
+        # Here the order in which a server evaluates the expressions is not sure, so there is no variable.
+        sums = f"COUNT(*),SUM({_number('h', 'h', 0)}),SUM({_number('h', 'h', 2)}),COUNT(h)"
+        return f"SELECT CRC32(h)%{parts},{sums} FROM (SELECT {self._row_hash} AS h FROM {self.source}) AS t GROUP BY 1"
+
+    def part_hashes_query(self, parts: int, numbers: Sequence[int]) -> str:
+        """Return the query for each hash in some parts of the table, and for the number of rows that have it."""
+        listed = ",".join(map(str, numbers))
+        part = f"CRC32({self._row_hash})%{parts}"
+        return f"SELECT {self._row_hash},COUNT(*) FROM {self.source} WHERE {part} IN ({listed}) GROUP BY 1"
+
+    def row_query(self, expressions: Sequence[str], row_hash: str) -> str:
+        """Return the query for some expressions of one of the rows that have a hash."""
+        return f"SELECT {','.join(expressions)} FROM {self.source} WHERE {self._row_hash}='{row_hash}' LIMIT 1"
+
+    def column_hashes_query(self, condition: str) -> str:
+        """Return the query for the key of each row and, for each compared column, its hash or its document."""
+        expressions = (c.text.short if c.text.is_document_across else f"SHA2({c.expression},256)" for c in self.columns)
+        return self.listing(list(expressions), condition)
+
+    def listing(self, expressions: Sequence[str], condition: str) -> str:
+        """Return the query for the key of each row and some expressions, in the order of the key."""
+        keys = [key_expression(p.column) for p in self.key.parts] if self.key else []
+        order = order_by(self.key) if self.key else ""
+        return f"SELECT {','.join([*keys, *expressions])} FROM {self.source}{where(condition)}{order}"
+
+
+def sums_of_hash(row_hash: str) -> tuple[int, int]:
+    """Return what a row with this hash adds to the two sums."""
+    first, second, third, fourth = (crc32(row_hash[at : at + _PART].encode()) for at in range(0, HASH_DIGITS, _PART))
+    return first << 32 | second, third << 32 | fourth
+
+
+def part_of_hash(row_hash: str, parts: int) -> int:
+    """Return the number of the part that a row with this hash is in."""
+    return crc32(row_hash.encode()) % parts
+
+
+def _number(first: str, then: str, part: int) -> str:
+    """Return SQL for 64 bits of two parts of a hash; `first` is evaluated first, `then` is the hash after that."""
+    high = f"CRC32(SUBSTR({first},{1 + part * _PART},{_PART}))"
+    low = f"CRC32(SUBSTR({then},{1 + (part + 1) * _PART},{_PART}))"
+    return f"({high}<<32)|{low}"

@@ -1,0 +1,1 @@
+"""Compare the rows of a secondary with the primary's while both are in use, and prove that they are equal."""

@@ -1,0 +1,171 @@
+"""Open pairs of snapshots, one on each server, whose positions in the primary's log are known.
+
+What the primary's snapshot shows lies between two positions, which are the same on MariaDB in most cases. The
+secondary's snapshot contains the position row. Rows and position are committed together, so that row says exactly up to
+which position the snapshot shows the changes. The log between the lowest and the highest of these positions tells which
+rows may rightly differ. Nothing is locked, and the stream does not wait.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from replica_cli.core.errors import PositionLost
+from replica_cli.mysql.binlog.snapshots import open_snapshot_between
+from replica_cli.verify.touched import Interval, TouchedRows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from replica_cli.checkpoint.positions import PositionStore
+    from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+    from replica_cli.checkpoint.table_records import TableRecord
+    from replica_cli.core.events import Transaction
+    from replica_cli.core.names import TableName
+    from replica_cli.core.position import Position
+    from replica_cli.core.settings import Server
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
+    from replica_cli.sqlbuilder.rows.chunks import KeyLiterals
+    from replica_cli.stop import StopToken
+    from replica_cli.verify.tables import VerifiedTable
+
+# A stream that runs reaches the end of the log within milliseconds. One that does not move for this long is stopped,
+# paused or far behind: then the part of the log that it has not applied is read instead.
+_STILL_SECONDS = 0.3
+_POLL_SECONDS = 0.003
+_SNAPSHOT = (
+    b"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    b"START TRANSACTION WITH CONSISTENT SNAPSHOT",
+)
+# Names and positions come as text, and rows as bytes, so that no charset is converted.
+_NAMES, _BYTES = "SET NAMES utf8mb4", "SET NAMES binary"
+# How many changed rows of one table are kept for one pair.
+ROWS_LIMIT = 100_000
+
+
+class ReadLog(Protocol):
+    """Reads a part of the primary's log."""
+
+    def __call__(self, start: Position, end: Position, wants: Callable[[TableName], bool]) -> Iterator[Transaction]:
+        """Yield the transactions from one position up to another one, with the row events of the wanted tables."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two open snapshots.
+
+    Attributes:
+        interval: their positions.
+        touched: the rows that were changed in between.
+        records: the records of the tables that are not simply streamed, as of the secondary's position.
+    """
+
+    interval: Interval
+    touched: TouchedRows
+    records: dict[TableName, TableRecord]
+
+    @property
+    def position(self) -> Position:
+        """Return the position of the secondary's snapshot."""
+        return self.interval.applied
+
+
+@dataclass(frozen=True, slots=True)
+class PairSessions:
+    """The sessions that have the snapshots; nothing else uses them meanwhile.
+
+    Attributes:
+        primary: the session to the primary.
+        secondary: the session to the secondary.
+        positions: reads the position row on `secondary`.
+        tables: reads the tables' records on `secondary`.
+    """
+
+    primary: Session
+    secondary: Session
+    positions: PositionStore
+    tables: TableLifecycle
+
+
+class Pairs:
+    """Opens pairs of snapshots on the sessions of one comparison."""
+
+    def __init__(self, sessions: PairSessions, facts: ServerFacts, read_log: ReadLog, stop: StopToken) -> None:
+        """Use sessions.
+
+        Args:
+            sessions: the sessions.
+            facts: the primary's facts.
+            read_log: reads a part of the primary's log.
+            stop: ends a wait.
+        """
+        self._primary = sessions.primary
+        self._secondary = sessions.secondary
+        self._positions = sessions.positions
+        self._tables = sessions.tables
+        self._facts = facts
+        self._read_log = read_log
+        self._stop = stop
+
+    @contextmanager
+    def open(
+        self, tables: Sequence[VerifiedTable], wanted: Mapping[TableName, Collection[KeyLiterals]]
+    ) -> Iterator[Pair]:
+        """Open a pair of snapshots for some tables; both end with the context.
+
+        Args:
+            tables: the tables.
+            wanted: keys of rows of which it is wanted what the log says that they are on the secondary.
+
+        Raises:
+            PositionLost: there is no saved position, or the primary no longer has the log from it on.
+            Interrupted: a stop was requested.
+            ServerError: a server does not answer.
+        """
+        for session in (self._primary, self._secondary):
+            session.post(_NAMES)
+        try:
+            shown, end = open_snapshot_between(self._primary, self._facts, self._stop)
+            self._wait_for(end)
+            self._secondary.execute_each(_SNAPSHOT)
+            applied = self._position()
+            interval = Interval(shown, end, applied)
+            touched = TouchedRows(tables, interval, wanted, limit=ROWS_LIMIT)
+            if not interval.low.is_same(interval.high):
+                for transaction in self._read_log(interval.low, interval.high, touched.wants):
+                    touched.take(transaction)
+            records = self._tables.load()
+            for session in (self._primary, self._secondary):
+                session.post(_BYTES)
+            yield Pair(interval, touched, records)
+        finally:
+            self._primary.rollback()
+            self._secondary.rollback()
+
+    def _wait_for(self, end: Position) -> None:
+        """Wait until the stream has applied everything up to a position, unless it does not move."""
+        position = self._position()
+        moved_at = time.monotonic()
+        while not position.at_least(end) and time.monotonic() - moved_at < _STILL_SECONDS:
+            self._stop.wait(_POLL_SECONDS)
+            before, position = position, self._position()
+            if not position.is_same(before):
+                moved_at = time.monotonic()
+
+    def _position(self) -> Position:
+        saved = self._positions.load()
+        if saved is None:
+            raise no_position(self._secondary.server)
+        return saved.position
+
+
+def no_position(server: Server) -> PositionLost:
+    """Return the error for a secondary without a saved position."""
+    return PositionLost(
+        f"{server}: there is no saved position, so it is not known to which position its rows belong",
+        hint="`replica transfer` makes the first copy",
+    )

@@ -1,0 +1,289 @@
+"""Compare all tables of one secondary, some at a time, and store what is proven."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from replica_cli.checkpoint.beats import BeatStore
+from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.core.errors import Interrupted
+from replica_cli.core.status import TableState
+from replica_cli.core.verification import VerifyProgress
+from replica_cli.mysql.session import connect
+from replica_cli.side_by_side import in_threads
+from replica_cli.verify.guard import LoadGuard
+from replica_cli.verify.pairs import Pairs, PairSessions
+from replica_cli.verify.table_run import TableRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from replica_cli.checkpoint.proofs import Progress, ProofStore
+    from replica_cli.checkpoint.table_records import TableRecord
+    from replica_cli.core.names import TableName
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.core.verification import Difference, ProvenRange, TableProof
+    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.stop import StopToken
+    from replica_cli.verify.guard import LoadLimits
+    from replica_cli.verify.pairs import Pair, ReadLog
+    from replica_cli.verify.tables import VerifiedTable
+
+# How long the chunks of one pair of snapshots are compared. The snapshots keep old row versions on both servers.
+_GROUP_SECONDS = 10.0
+_AGAIN_SECONDS = 0.1
+# How often a server is asked if it is busy, and how long a run waits before it asks again.
+_GUARD_SECONDS = 1.0
+# Over this time the rate is measured.
+_RATE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a run compares, and with what.
+
+    Attributes:
+        settings: the settings of the command.
+        server: the secondary.
+        facts: the primary's facts.
+        run_number: the number of the run in the store.
+        proofs: stores what is proven, and the differences.
+        read_log: reads a part of the primary's log.
+        limits: when the run waits.
+        workers: how many tables are compared at the same time.
+        rate: how many rows a second are compared at most, 0 for no limit.
+        max_differences: the run ends after this number of rows that differ, 0 for no limit.
+        wants_rows: the differences contain the values of the rows.
+        report: takes the progress.
+        on_difference: takes each difference.
+    """
+
+    settings: Settings
+    server: Server
+    facts: ServerFacts
+    run_number: int
+    proofs: ProofStore
+    read_log: ReadLog
+    limits: LoadLimits
+    workers: int
+    rate: int
+    max_differences: int
+    wants_rows: bool
+    report: Callable[[VerifyProgress], None]
+    on_difference: Callable[[Difference], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: the tables that could not be decided with the reasons, and if it ended before its end."""
+
+    undecided: Mapping[TableName, str]
+    has_too_many: bool
+
+
+def run(
+    work: Work, tables: Sequence[VerifiedTable], progress: Mapping[TableName, Progress], stop: StopToken
+) -> Outcome:
+    """Compare tables, the largest first.
+
+    Args:
+        work: what is compared, and with what.
+        tables: the tables.
+        progress: how far an interrupted run came.
+        stop: ends the run between two chunks.
+
+    Raises:
+        Interrupted: a stop was requested.
+        ReplicaError: a server does not answer, or the log cannot be read.
+    """
+    shared = _Shared(work, tables, progress, stop)
+    with in_threads(partial(_work, work, shared) for _ in range(work.workers)) as workers:
+        pass
+    for worker in workers:
+        worker.result()
+    return Outcome(shared.undecided, shared.has_too_many)
+
+
+class _Shared:
+    """What the threads of one run share: the tables that wait, and the sums."""
+
+    def __init__(
+        self,
+        work: Work,
+        tables: Sequence[VerifiedTable],
+        progress: Mapping[TableName, Progress],
+        stop: StopToken,
+    ) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self.stop = stop
+        self.progress = progress
+        self.undecided: dict[TableName, str] = {}
+        self.waiting: queue.SimpleQueue[VerifiedTable] = queue.SimpleQueue()
+        done = {name for name, p in progress.items() if p.is_at_end}
+        for table in sorted(tables, key=lambda t: -t.rows_estimated):
+            if table.name not in done:
+                self.waiting.put(table)
+        self._estimates = {t.name: t.rows_estimated for t in tables if t.name not in done}
+        self._total = len(tables)
+        self._done = len(done)
+        self._rows = sum(p.row_count for p in progress.values())
+        self._differences = sum(work.proofs.difference_counts(work.run_number).values())
+        self._proofs: dict[TableName, TableProof] = {}
+        self._samples: list[tuple[float, int]] = [(time.monotonic(), self._rows)]
+
+    @property
+    def has_too_many(self) -> bool:
+        """Return True if the run must end, because too many rows differ."""
+        return 0 < self._work.max_differences <= self._differences
+
+    @property
+    def is_over(self) -> bool:
+        """Return True if the run must end now."""
+        return self.stop.is_set or self.has_too_many
+
+    def add_difference(self, difference: Difference) -> None:
+        """Store a difference."""
+        self._work.proofs.add_difference(self._work.run_number, difference)
+        with self._lock:
+            self._differences += difference.count
+        self._work.on_difference(difference)
+
+    def add_range(self, table: VerifiedTable, number: int, proven: ProvenRange) -> None:
+        """Store a part of a table that is proven."""
+        self._work.proofs.add_range(self._work.run_number, table.name, number, proven)
+
+    def note(self, table: TableRun, rows: int, *, waits_for: str = "") -> None:
+        """Report the progress after a step of a table."""
+        now = time.monotonic()
+        proof = table.proof
+        with self._lock:
+            self._rows += rows
+            self._samples.append((now, self._rows))
+            while len(self._samples) > 2 and now - self._samples[1][0] > _RATE_SECONDS:
+                self._samples.pop(0)
+            if table.is_done:
+                self._proofs.pop(proof.table, None)
+                self._estimates.pop(proof.table, None)
+                self._done += 1
+                if table.undecided_reason:
+                    self.undecided[proof.table] = table.undecided_reason
+            else:
+                self._proofs[proof.table] = proof
+            report = self._snapshot(now, waits_for)
+        self._work.report(report)
+
+    def refuse(self, name: TableName, reason: str) -> None:
+        """Note that a table cannot be compared."""
+        with self._lock:
+            self.undecided[name] = reason
+            self._proofs.pop(name, None)
+            self._estimates.pop(name, None)
+            self._done += 1
+
+    def _snapshot(self, now: float, waits_for: str) -> VerifyProgress:
+        since, rows_before = self._samples[0]
+        rate = (self._rows - rows_before) / max(now - since, 0.001)
+        compared = {name: proof.rows for name, proof in self._proofs.items()}
+        left = sum(max(0, rows - compared.get(name, 0)) for name, rows in self._estimates.items())
+        return VerifyProgress(
+            self._work.server.name, tuple(self._proofs.values()), self._done, self._total, self._rows, rate, left,
+            self._differences, waits_for,
+        )  # fmt: skip
+
+
+class _Worker:
+    """One thread of a run, with its sessions."""
+
+    def __init__(self, work: Work, shared: _Shared, stack: ExitStack) -> None:
+        self._work = work
+        self._shared = shared
+        servers = (work.settings.primary, work.server)
+        primary, secondary, primary_status, secondary_status = (
+            stack.enter_context(connect(server, work.settings.network)) for server in (*servers, *servers)
+        )
+        key = (work.settings.state_schema, work.server.name)
+        self._primary, self._secondary = primary, secondary
+        sessions = PairSessions(primary, secondary, PositionStore(secondary, *key), TableLifecycle(secondary, *key))
+        self._pairs = Pairs(sessions, work.facts, work.read_log, shared.stop)
+        beats = BeatStore(secondary_status, *key)
+        self._guard = LoadGuard(primary_status, secondary_status, beats, work.limits)
+        self._guarded_at = 0.0
+
+    def compare(self, table: VerifiedTable) -> None:
+        """Compare a table to its end, or until the run must end."""
+        work, shared = self._work, self._shared
+        run = TableRun(
+            table, self._primary, self._secondary,
+            progress=shared.progress.get(table.name),
+            report=shared.add_difference,
+            save=partial(shared.add_range, table),
+            wants_rows=work.wants_rows,
+        )  # fmt: skip
+        while not run.is_done and not shared.is_over:
+            self._wait_for_rest(run)
+            started_at = time.monotonic()
+            with self._pairs.open([table], {table.name: run.restless}) as pair:
+                if refusal := _refusal(pair.records.get(table.name)):
+                    shared.refuse(table.name, refusal)
+                    return
+                rows = 0
+                if window := _open_window(pair, table):
+                    run.postpone(window)
+                else:
+                    rows = run.step(pair, _GROUP_SECONDS, work.rate)
+            shared.note(run, rows)
+            if not rows and not run.is_done:
+                shared.stop.wait(_AGAIN_SECONDS)
+            elif work.rate:
+                shared.stop.wait(rows / work.rate - (time.monotonic() - started_at))
+
+    def _wait_for_rest(self, run: TableRun) -> None:
+        """Wait while a server is busy, or the stream is behind. No snapshot is open meanwhile."""
+        while time.monotonic() - self._guarded_at > _GUARD_SECONDS and not self._shared.is_over:
+            reason = self._guard.reason()
+            if not reason:
+                self._guarded_at = time.monotonic()
+                return
+            self._shared.note(run, 0, waits_for=reason)
+            self._shared.stop.wait(_GUARD_SECONDS)
+
+
+def _work(work: Work, shared: _Shared) -> None:
+    with ExitStack() as stack:
+        worker = _Worker(work, shared, stack)
+        while not shared.is_over:
+            try:
+                table = shared.waiting.get_nowait()
+            except queue.Empty:
+                return
+            worker.compare(table)
+    if shared.stop.is_set:
+        raise Interrupted(
+            f"{work.server.name}: stopped before all rows were compared", hint="`replica verify run --resume` goes on"
+        )
+
+
+def _refusal(record: TableRecord | None) -> str:
+    """Return why a table cannot be compared; empty if it can."""
+    if record is None or record.state is TableState.COPIED:
+        return ""
+    if record.state is TableState.QUARANTINED:
+        return f"it is quarantined: {record.reason}"
+    return "its copy is not finished"
+
+
+def _open_window(pair: Pair, table: VerifiedTable) -> str:
+    """Return why a table cannot be compared yet; empty if it can."""
+    record = pair.records.get(table.name)
+    if record is None or record.window_end is None or pair.position.at_least(record.window_end):
+        return ""
+    # Until then rows may contain later changes than the position says.
+    return f"its copy is exact only after {record.window_end}, which the stream has not applied yet"

@@ -1,0 +1,144 @@
+"""Compare one table to its end: open pairs of snapshots one after another, and store what each of them proves.
+
+A part of a table is stored as proven when every row in it is decided, those included that were changed meanwhile. So a
+run that is interrupted goes on after the last stored part, and no row is left out.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from replica_cli.core.verification import ProvenRange, TableProof
+from replica_cli.sqlbuilder.rows.chunks import split_literals
+from replica_cli.verify.sides import Side
+from replica_cli.verify.walk import Limits, TableWalk
+from replica_cli.verify.whole import WholeTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replica_cli.checkpoint.proofs import Progress
+    from replica_cli.core.verification import Difference
+    from replica_cli.mysql.session import Session
+    from replica_cli.sqlbuilder.rows.chunks import KeyLiterals
+    from replica_cli.verify.pairs import Pair
+    from replica_cli.verify.tables import VerifiedTable
+    from replica_cli.verify.walk import Step, Strategy
+
+# After this number of pairs in a row that prove nothing for a table, the table counts as not decided.
+_FRUITLESS_PAIRS = 40
+_UNKNOWN_CHANGES = (
+    f"in {_FRUITLESS_PAIRS} pairs of snapshots it was not known which of its rows were changed in between (statements, "
+    "XA transactions, cascades, or too many changes)"
+)
+
+
+@dataclass(slots=True)
+class _Unsaved:
+    """A part of the table that was compared, and the keys of its rows that are not decided yet."""
+
+    proven: ProvenRange
+    undecided: set[KeyLiterals] = field(default_factory=set)
+
+
+class TableRun:
+    """One table of a run. One thread uses it."""
+
+    def __init__(
+        self,
+        table: VerifiedTable,
+        primary: Session,
+        secondary: Session,
+        *,
+        progress: Progress | None,
+        report: Callable[[Difference], None],
+        save: Callable[[int, ProvenRange], None],
+        wants_rows: bool = False,
+    ) -> None:
+        """Begin, or go on where an interrupted run ended.
+
+        Args:
+            table: the table.
+            primary: the session that has the primary's snapshots.
+            secondary: the session that has the secondary's snapshots.
+            progress: how far an interrupted run came, None to begin.
+            report: takes each difference.
+            save: stores a part of the table, with its number, when all of its rows are decided.
+            wants_rows: the differences contain the values of the rows.
+        """
+        self.table = table
+        self._save = save
+        self._own_report = report
+        self._saved_count = progress.range_count if progress else 0
+        self._unsaved: list[_Unsaved] = []
+        self._fruitless = 0
+        self._reason = _UNKNOWN_CHANGES
+        self._differences = 0
+        self._rows = progress.row_count if progress else 0
+        sides = Side(primary, table.primary, is_primary=True), Side(secondary, table.secondary, is_primary=False)
+        self._strategy: Strategy
+        if table.key is None:
+            self._strategy = WholeTable(table, *sides, self._report, wants_rows=wants_rows)
+        else:
+            low = split_literals(progress.last_key) if progress and progress.last_key else None
+            self._strategy = TableWalk(table, *sides, self._report, low, wants_rows=wants_rows)
+
+    @property
+    def restless(self) -> frozenset[KeyLiterals]:
+        """Return the keys of which the next pair must tell what the log says."""
+        return frozenset(self._strategy.restless)
+
+    @property
+    def is_done(self) -> bool:
+        """Return True if every row is decided, or if the table cannot be decided."""
+        return self._strategy.is_done or bool(self.undecided_reason)
+
+    @property
+    def undecided_reason(self) -> str:
+        """Return why the table cannot be decided; empty if it can."""
+        return self._reason if self._fruitless >= _FRUITLESS_PAIRS else ""
+
+    @property
+    def proof(self) -> TableProof:
+        """Return how far the table is compared."""
+        estimate = max(self.table.rows_estimated, self._rows) or None
+        return TableProof(self.table.name, self._rows, estimate, self._differences, self._strategy.is_done)
+
+    def step(self, pair: Pair, seconds: float, rows: int) -> int:
+        """Compare a part of the table; return the number of rows that were read on each server.
+
+        Args:
+            pair: the open snapshots.
+            seconds: how long chunks are compared.
+            rows: about how many rows are compared, 0 for no limit.
+        """
+        step = self._strategy.step(pair, Limits(time.monotonic() + seconds, rows))
+        is_fruitful = step is not None and (bool(step.decided) or step.proven is not None)
+        self._fruitless = 0 if is_fruitful or self._strategy.is_done else self._fruitless + 1
+        if step is None:
+            return 0
+        self._note(step)
+        count = 0 if step.proven is None else step.proven.rows
+        self._rows += count
+        return count + len(step.decided)
+
+    def postpone(self, reason: str) -> None:
+        """Note that a pair of snapshots cannot be used for the table, and why."""
+        self._fruitless += 1
+        self._reason = reason
+
+    def _note(self, step: Step) -> None:
+        for part in self._unsaved:
+            part.undecided.difference_update(step.decided)
+        if step.proven is not None:
+            self._unsaved.append(_Unsaved(step.proven, set(step.undecided)))
+        # In order: a run goes on after the last part that is stored.
+        while self._unsaved and not self._unsaved[0].undecided:
+            self._saved_count += 1
+            self._save(self._saved_count, self._unsaved.pop(0).proven)
+
+    def _report(self, difference: Difference) -> None:
+        self._differences += difference.count
+        self._own_report(difference)

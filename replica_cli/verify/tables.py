@@ -1,0 +1,174 @@
+"""Decide how each table is compared: along which key, and by which text of each column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.column_types import FIXED_BINARIES, INTEGERS, TEXTS
+from replica_cli.sqlbuilder.rows.chunks import PagingKey, paging_key, source_of
+from replica_cli.sqlbuilder.rows.row_hashes import HashedTable
+from replica_cli.sqlbuilder.rows.row_texts import ComparedColumn, Sides, value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from replica_cli.core.names import TableName
+    from replica_cli.core.table import Column, TableDefinition
+
+
+class NotComparable(Exception):
+    """A table cannot be compared; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeParent:
+    """A table whose deleted rows, and whose changed key columns, change rows of another table without a row event.
+
+    Attributes:
+        name: the primary's name.
+        logged: the columns that its row events contain.
+        columns: the columns that foreign keys refer to.
+    """
+
+    name: TableName
+    logged: tuple[Column, ...]
+    columns: frozenset[str]
+
+
+@dataclass(frozen=True)
+class VerifiedTable:
+    """A table to compare.
+
+    Attributes:
+        name: the primary's name.
+        primary: the table on the primary, with its key.
+        secondary: the table on the secondary, with the same key.
+        logged: the columns that the primary's row events contain.
+        parents: the tables from which foreign keys cascade into this one, without row events of this one.
+        rows_estimated: the primary's estimate of the number of rows.
+    """
+
+    name: TableName
+    primary: HashedTable
+    secondary: HashedTable
+    logged: tuple[Column, ...]
+    parents: tuple[CascadeParent, ...] = ()
+    rows_estimated: int = 0
+
+    @property
+    def key(self) -> PagingKey | None:
+        """Return the key along which the table is read, None if it has no key that serves for that."""
+        return self.primary.key
+
+
+def cascade_parents(
+    table: TableDefinition, definitions: Mapping[TableName, TableDefinition]
+) -> tuple[CascadeParent, ...]:
+    """Return the tables from which foreign keys cascade into a table, directly or through others.
+
+    Args:
+        table: the table.
+        definitions: the primary's tables.
+    """
+    columns: dict[TableName, set[str]] = {}
+    waiting = [table]
+    while waiting:
+        for key in waiting.pop().foreign_keys:
+            if not key.acts:
+                continue
+            parent = definitions.get(key.parent)
+            if key.parent not in columns and parent is not None:
+                waiting.append(parent)
+            columns.setdefault(key.parent, set()).update(key.parent_columns)
+    return tuple(
+        CascadeParent(name, definitions[name].logged_columns, frozenset(names))
+        for name, names in columns.items()
+        if name in definitions
+    )
+
+
+def plan_table(
+    primary: TableDefinition,
+    secondary: TableDefinition | None,
+    sides: Sides,
+    parents: tuple[CascadeParent, ...] = (),
+) -> VerifiedTable:
+    """Return how to compare a table.
+
+    Args:
+        primary: its definition on the primary.
+        secondary: its definition on the secondary, None if the table does not exist there.
+        sides: the flavours of the primary and of the secondary.
+        parents: the tables from which foreign keys cascade into this one, without row events of this one.
+
+    Raises:
+        NotComparable: the tables cannot be compared.
+    """
+    if secondary is None:
+        raise NotComparable("the secondary does not have the table: `replica drift check`")
+    if primary.is_sequence or secondary.is_sequence:
+        raise NotComparable("a sequence has no rows to compare")
+    logged = primary.logged_columns
+    primary, secondary = _with_history(primary, secondary)
+    own = {c.name.lower(): c for c in primary.columns if _is_stored(c)}
+    others = {c.name.lower(): c for c in secondary.columns if _is_stored(c)}
+    if missing := [c.name for name, c in own.items() if name not in others]:
+        raise NotComparable(f"the secondary has no column {', '.join(missing)}: `replica drift check`")
+    back = Sides(sides.other_is_mariadb, sides.is_mariadb)
+    columns, other_columns = [], []
+    for name, column in own.items():
+        other = others[name]
+        texts = value_text(column, other, sides), value_text(other, column, back)
+        if texts[0] is None or texts[1] is None:
+            types = f"{column.column_type} and {other.column_type}"
+            raise NotComparable(f"column {column.name}: values of {types} cannot be compared")
+        columns.append(ComparedColumn(column, texts[0]))
+        other_columns.append(ComparedColumn(other, texts[1]))
+    # All versions of a row have the same key.
+    key = None if primary.is_versioned else paging_key(primary)
+    other_key = None if key is None else _same_key(key, secondary)
+    if other_key is None:
+        key = None
+    return VerifiedTable(
+        primary.name,
+        HashedTable(primary.name, source_of(primary, key), key, tuple(columns)),
+        HashedTable(secondary.name, source_of(secondary, other_key), other_key, tuple(other_columns)),
+        logged,
+        parents,
+        primary.estimated_rows,
+    )
+
+
+def _with_history(primary: TableDefinition, secondary: TableDefinition) -> tuple[TableDefinition, TableDefinition]:
+    # If only one server keeps history, the current rows are compared.
+    if primary.is_versioned and secondary.is_versioned:
+        return primary.with_history(), secondary.with_history()
+    return primary, secondary
+
+
+def _is_stored(column: Column) -> bool:
+    # A VIRTUAL column is computed from the others, in the sql_mode of the session that reads it.
+    return not column.is_generated or (not column.is_of_period and "VIRTUAL" not in column.extra.upper())
+
+
+def _same_key(key: PagingKey, secondary: TableDefinition) -> PagingKey | None:
+    """Return the secondary's index that has the same columns and orders the rows in the same way, None without one."""
+    other = paging_key(secondary)
+    if other is None or len(other.parts) != len(key.parts):
+        return None
+    is_same = all(
+        a.column.name.lower() == b.column.name.lower()
+        and a.is_descending == b.is_descending
+        and _is_ordered_alike(a.column, b.column)
+        for a, b in zip(key.parts, other.parts, strict=True)
+    )
+    return other if is_same else None
+
+
+def _is_ordered_alike(own: Column, other: Column) -> bool:
+    if own.data_type in TEXTS or other.data_type in TEXTS:
+        return own.charset == other.charset and own.collation == other.collation
+    if own.data_type in FIXED_BINARIES or other.data_type in FIXED_BINARIES:
+        return own.data_type == other.data_type
+    return own.data_type == other.data_type or {own.data_type, other.data_type} <= INTEGERS

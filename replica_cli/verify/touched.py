@@ -1,0 +1,328 @@
+"""Collect, from a part of the log, which rows changed between two snapshots.
+
+For a table with a key these are the keys, and for some of them what the row was at the secondary's position. A table
+without a key has rows that cannot be told apart by a key: there each change takes away a row with one hash and adds a
+row with another one, and only the balance counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from replica_cli.core.errors import ApplyRefused
+from replica_cli.core.events import CASCADES_ARE_LOGGED, RowEvent, RowKind, XaPhase
+from replica_cli.decoder.compile import compile_rows, compile_updates
+from replica_cli.decoder.form import Form, Output
+from replica_cli.verify.image_texts import ImageTexts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from replica_cli.core.events import RowHead, Transaction
+    from replica_cli.core.names import TableName
+    from replica_cli.core.position import Position
+    from replica_cli.decoder.compile import RowsFunction
+    from replica_cli.sqlbuilder.rows.chunks import KeyLiterals
+    from replica_cli.verify.tables import CascadeParent, VerifiedTable
+
+ABSENT = ""
+"""In place of a row's hash: there is no such row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The positions between which changes count.
+
+    Attributes:
+        shown: the primary's snapshot shows every transaction before this position.
+        end: it shows none after this one.
+        applied: the secondary's snapshot shows exactly the transactions before this one.
+    """
+
+    shown: Position
+    end: Position
+    applied: Position
+
+    @property
+    def is_behind(self) -> bool:
+        """Return True if the secondary does not have everything that the primary's snapshot shows."""
+        return not self.applied.at_least(self.shown)
+
+    @property
+    def low(self) -> Position:
+        """Return the first of the positions."""
+        return self.applied if self.is_behind else self.shown
+
+    @property
+    def high(self) -> Position:
+        """Return the last of the positions."""
+        return self.applied if self.applied.at_least(self.end) else self.end
+
+
+class _Image(NamedTuple):
+    """A row before or after a change: its key, and its hash, None if it is not wanted."""
+
+    key: KeyLiterals
+    hash: str | None
+
+
+class _Change(NamedTuple):
+    """One changed row: before and after, None if there was or is no row."""
+
+    before: _Image | None
+    after: _Image | None
+
+
+@dataclass(slots=True)
+class _TableChanges:
+    """What changed in one table: the keys of a table that has a key, the balance of one that has none."""
+
+    table: VerifiedTable
+    keys: dict[KeyLiterals, str | None] = field(default_factory=dict)
+    balance: Counter[str] = field(default_factory=Counter)
+
+
+class TouchedRows:
+    """The changed rows of some tables.
+
+    Attributes:
+        uncertain: tables of which it is not known which rows were changed.
+    """
+
+    def __init__(
+        self,
+        tables: Iterable[VerifiedTable],
+        interval: Interval,
+        wanted: Mapping[TableName, Collection[KeyLiterals]],
+        *,
+        limit: int,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            tables: the tables whose changes count.
+            interval: the positions between which changes count.
+            wanted: the keys of the rows of which it is wanted what they were at the secondary's position. If the
+                secondary is behind, those of all changed rows are wanted.
+            limit: how many changed rows of one table are kept. A table with more becomes uncertain.
+        """
+        self._changed = {t.name: _TableChanges(t) for t in tables}
+        self._cascades = _Cascades(c.table for c in self._changed.values())
+        self._interval = interval
+        self._wanted = wanted
+        self._wants_all = interval.is_behind
+        self._limit = limit
+        self._readers: dict[RowHead, _RowReader] = {}
+        self._prepared: dict[str, dict[TableName, list[_Change]]] = {}
+        self.uncertain: set[TableName] = set()
+
+    def wants(self, name: TableName) -> bool:
+        """Return True if the row events of a table count."""
+        return name in self._changed or self._cascades.has(name)
+
+    def keys(self, name: TableName) -> Mapping[KeyLiterals, str | None]:
+        """Return the changed keys of a table, each with the hash of the row at the secondary's position.
+
+        The hash is ABSENT if there was no such row, and None if it is not known.
+        """
+        return self._changed[name].keys
+
+    def balance(self, name: TableName) -> Counter[str]:
+        """Return how many rows with each hash the secondary has more than the primary's snapshot; fewer are negative.
+
+        For a table without a key.
+        """
+        return self._changed[name].balance
+
+    def take(self, transaction: Transaction) -> None:
+        """Add the rows that a transaction changes."""
+        if transaction.is_rolled_back:
+            # Rows of its pieces before this one do not count.
+            self._doubt()
+        step = transaction.xa
+        if step is None or (step.phase is XaPhase.COMMIT and transaction.changes):
+            for name, changes in self._changes(transaction):
+                self._add(name, changes, transaction)
+        elif step.phase is XaPhase.PREPARE:
+            prepared = self._prepared.setdefault(step.xid, {})
+            for name, changes in self._changes(transaction):
+                prepared.setdefault(name, []).extend(changes)
+        elif step.phase is XaPhase.COMMIT:
+            self._commit(step.xid, transaction)
+        else:
+            self._prepared.pop(step.xid, None)
+
+    def _commit(self, xid: str, transaction: Transaction) -> None:
+        prepared = self._prepared.pop(xid, None)
+        if prepared is None:
+            # Its rows are in an earlier part of the log.
+            self._doubt()
+            return
+        for name, changes in prepared.items():
+            self._add(name, changes, transaction)
+
+    def _doubt(self) -> None:
+        self.uncertain.update(self._changed)
+
+    def _changes(self, transaction: Transaction) -> Iterator[tuple[TableName, Sequence[_Change]]]:
+        for change in transaction.changes:
+            if not isinstance(change, RowEvent):
+                # A statement may change any row, or the definition of a table.
+                self._doubt()
+                continue
+            name = change.table.name
+            self.uncertain |= self._cascades.reached_by(change)
+            if name in self._changed and name not in self.uncertain:
+                try:
+                    yield name, self._reader(change).read(change)
+                except ApplyRefused:
+                    # The definition has changed since it was read.
+                    self.uncertain.add(name)
+
+    def _reader(self, event: RowEvent) -> _RowReader:
+        reader = self._readers.get(event.head)
+        if reader is None:
+            table = self._changed[event.table.name].table
+            with_images = table.key is None or self._wants_all or bool(self._wanted.get(table.name))
+            reader = self._readers[event.head] = _RowReader(event.head, table, with_images=with_images)
+        return reader
+
+    def _add(self, name: TableName, changes: Sequence[_Change], transaction: Transaction) -> None:
+        changed = self._changed[name]
+        # The positions are boundaries between transactions: one that begins before a position has ended at it.
+        is_applied = not transaction.start.at_least(self._interval.applied)
+        if changed.table.key is None:
+            self._add_to_balance(changed, changes, transaction, is_applied=is_applied)
+        else:
+            self._add_to_keys(changed, changes, is_applied=is_applied)
+        if len(changed.keys) + len(changed.balance) > self._limit:
+            self.uncertain.add(name)
+            changed.keys.clear()
+            changed.balance.clear()
+
+    def _add_to_keys(self, changed: _TableChanges, changes: Sequence[_Change], *, is_applied: bool) -> None:
+        keys, wanted = changed.keys, self._wanted.get(changed.table.name, ())
+        for before, after in changes:
+            for key, was, becomes in _states(before, after):
+                if not (self._wants_all or key in wanted):
+                    keys[key] = None
+                elif is_applied:
+                    keys[key] = becomes
+                else:
+                    # Of the changes after the position, the first one tells what the row was.
+                    keys.setdefault(key, was)
+
+    def _add_to_balance(
+        self, changed: _TableChanges, changes: Sequence[_Change], transaction: Transaction, *, is_applied: bool
+    ) -> None:
+        interval = self._interval
+        is_after = transaction.start.at_least(interval.end)
+        if not is_after and transaction.start.at_least(interval.shown):
+            # The primary's snapshot may show this transaction or not.
+            self.uncertain.add(changed.table.name)
+            return
+        # After the primary's snapshot and applied: the secondary has it in addition. Before it and not applied: the
+        # secondary lacks it.
+        sign = (1 if is_applied else 0) - (0 if is_after else 1)
+        for before, after in changes if sign else ():
+            for image, number in ((before, -sign), (after, sign)):
+                if image is None:
+                    continue
+                if image.hash is None:
+                    self.uncertain.add(changed.table.name)
+                    return
+                changed.balance[image.hash] += number
+                if not changed.balance[image.hash]:
+                    del changed.balance[image.hash]
+
+
+def _states(before: _Image | None, after: _Image | None) -> Iterator[tuple[KeyLiterals, str | None, str | None]]:
+    """Yield each key of a change, with the hash of its row before and after it."""
+    if before is not None and after is not None and before.key == after.key:
+        yield before.key, before.hash, after.hash
+        return
+    if before is not None:
+        yield before.key, before.hash, ABSENT
+    if after is not None:
+        yield after.key, ABSENT, after.hash
+
+
+class _Cascades:
+    """Finds the tables into which a foreign key cascades without a row event."""
+
+    def __init__(self, tables: Iterable[VerifiedTable]) -> None:
+        self._parents: dict[TableName, list[tuple[TableName, CascadeParent]]] = {}
+        for table in tables:
+            for parent in table.parents:
+                self._parents.setdefault(parent.name, []).append((table.name, parent))
+        self._functions: dict[tuple[RowHead, TableName], RowsFunction] = {}
+
+    def has(self, name: TableName) -> bool:
+        """Return True if a change of a table may cascade."""
+        return name in self._parents
+
+    def reached_by(self, event: RowEvent) -> set[TableName]:
+        """Return the tables of which an event may have changed rows without an event of their own."""
+        children = self._parents.get(event.table.name)
+        if not children or event.kind is RowKind.INSERT or event.head.flags & CASCADES_ARE_LOGGED:
+            return set()
+        return {
+            child
+            for child, parent in children
+            if event.kind is RowKind.DELETE or self._changes_key(event, child, parent)
+        }
+
+    def _changes_key(self, event: RowEvent, child: TableName, parent: CascadeParent) -> bool:
+        try:
+            function = self._functions.get((event.head, child))
+            if function is None:
+                outputs = [Output(i, Form.RAW) for i, c in enumerate(parent.logged) if c.name in parent.columns]
+                present = (event.head.present, event.head.present_after)
+                function = compile_updates(event.table, parent.logged, outputs, outputs, *present)
+                self._functions[event.head, child] = function
+            rows = function(event.raw, event.head.rows_start, len(event.raw))
+        except ApplyRefused:
+            return True
+        return any(row[: len(row) // 2] != row[len(row) // 2 :] for row in rows)
+
+
+def _spelled(literal: bytes) -> str:
+    """Return a literal as the servers spell it, with capital hexadecimal digits."""
+    head, quote, digits = literal.decode().partition("x'")
+    return f"{head}{quote}{digits.upper()}"
+
+
+class _RowReader:
+    """Reads the rows of events with one head."""
+
+    def __init__(self, head: RowHead, table: VerifiedTable, *, with_images: bool) -> None:
+        ordinals = {c.name: ordinal for ordinal, c in enumerate(table.logged)}
+        names = [c.column.name for c in table.primary.columns]
+        logs_json = any(c.column.data_type == "json" for c in table.primary.documents)
+        images = ImageTexts(table.secondary.columns, [ordinals[name] for name in names], logs_json=logs_json)
+        self._images = images if with_images and images.is_complete else None
+        keys = [Output(ordinals[name], Form.KEY) for name in table.key.names] if table.key else []
+        outputs = [*keys, *(self._images.outputs if self._images else ())]
+        self._key_width, self._width = len(keys), len(outputs)
+        self._kind = head.kind
+        self._function: RowsFunction
+        if head.kind is RowKind.UPDATE:
+            present = (head.present, head.present_after)
+            self._function = compile_updates(head.table, table.logged, outputs, outputs, *present)
+        else:
+            self._function = compile_rows(head.table, table.logged, outputs, head.present)
+
+    def read(self, event: RowEvent) -> list[_Change]:
+        """Return the changes of an event. Raises ApplyRefused if the table does not fit the event."""
+        rows = self._function(event.raw, event.head.rows_start, len(event.raw))
+        if self._kind is RowKind.UPDATE:
+            return [_Change(self._image(row[self._width :]), self._image(row[: self._width])) for row in rows]
+        if self._kind is RowKind.DELETE:
+            return [_Change(self._image(row), None) for row in rows]
+        return [_Change(None, self._image(row)) for row in rows]
+
+    def _image(self, row: tuple[bytes, ...]) -> _Image:
+        key = tuple(map(_spelled, row[: self._key_width]))
+        return _Image(key, self._images.hash_of(row[self._key_width :]) if self._images else None)

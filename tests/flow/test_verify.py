@@ -1,0 +1,167 @@
+"""`replica verify run` proves that rows are equal while both servers are in use, and names each row that differs."""
+
+from __future__ import annotations
+
+import random
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.command import Load, wait_until
+
+if TYPE_CHECKING:
+    from replica_cli.mysql.session import Session
+    from tests.support.command import Replica, Running
+
+pytestmark = pytest.mark.every_flavour
+
+_ROWS = 3000
+_TABLES = (
+    "CREATE TABLE item (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40), price DECIMAL(9,2), weight DOUBLE, n INT)",
+    "CREATE TABLE line (code VARCHAR(20), number INT, note TEXT, PRIMARY KEY (code, number))",
+    "CREATE TABLE event (kind INT, text VARCHAR(30), at DATETIME(3))",
+)
+
+
+def fill(replica: Replica) -> None:
+    replica.on_primary(*_TABLES)
+    with replica.primary.session(replica.schema) as session:
+        numbers = range(1, _ROWS + 1)
+        session.execute(
+            "INSERT INTO item (name, price, weight, n) VALUES "
+            + ",".join(f"('item {i}',{i}.25,{i / 7},{i})" for i in numbers)
+        )
+        session.execute("INSERT INTO line VALUES " + ",".join(f"('c{i % 50}',{i},'note {i}')" for i in numbers))
+        session.execute(
+            "INSERT INTO event VALUES " + ",".join(f"({i % 700},'event {i % 700}','2026-01-01')" for i in numbers)
+        )
+
+
+def write(session: Session) -> None:
+    """Change a hot row, rows everywhere, and the table without a key."""
+    i = random.randrange(1, _ROWS)
+    session.execute("UPDATE item SET n = n + 1 WHERE id = 77")
+    session.execute(f"UPDATE item SET price = price + 1 WHERE id = {i}")
+    session.execute(
+        f"INSERT INTO line VALUES ('new', {random.getrandbits(30)}, 'x') ON DUPLICATE KEY UPDATE note = 'y'"
+    )
+    session.execute(f"UPDATE event SET text = CONCAT('e', {i}) WHERE kind = {i % 700} LIMIT 1")
+
+
+def plant(session: Session) -> None:
+    """Make differences on the secondary: of each kind, and in the hot row.
+
+    A running stream corrects the hot row with the primary's next change of it.
+    """
+    session.execute("UPDATE item SET name = 'Item 5' WHERE id = 5")
+    session.execute("UPDATE item SET name = 'changed' WHERE id = 77")
+    session.execute("DELETE FROM item WHERE id = 1")
+    session.execute("INSERT INTO item VALUES (900001, 'x', 1, 1, 1)")
+    session.execute("UPDATE line SET note = CONCAT(note, ' ') WHERE code = 'c7' AND number = 57")
+    session.execute("DELETE FROM event WHERE kind = 9 LIMIT 1")
+    session.execute("INSERT INTO event VALUES (1, 'x', NULL), (1, 'x', NULL)")
+
+
+PLANTED = {"item": (1, 1, 2), "line": (0, 0, 1), "event": (1, 2, 0)}
+
+
+def verdicts(replica: Replica, *words: str, code: int) -> dict[str, tuple[int, int, int]]:
+    summary = run(replica, *words, code=code)[-1]
+    (secondary,) = summary["secondaries"]
+    return {
+        t["table"].partition(".")[2]: (t["missing"], t["extra"], t["differs"])
+        for t in secondary["tables"]
+        if not t["is_equal"]
+    }
+
+
+def run(replica: Replica, *words: str, code: int) -> list[Any]:
+    return replica.run("verify", "run", "--json", *words, code=code).lines
+
+
+def started(replica: Replica) -> Running:
+    fill(replica)
+    replica.run("transfer")
+    return replica.stream()
+
+
+def test_equal_rows_are_proven_equal_while_rows_are_written(replica: Replica) -> None:
+    stream = started(replica)
+    load = Load(replica.primary, replica.schema, write)
+    try:
+        for _ in range(3):
+            assert verdicts(replica, code=0) == {}
+    finally:
+        load.stop()
+    stream.end(signal.SIGTERM)
+
+
+def test_each_planted_difference_is_named_while_rows_are_written(replica: Replica) -> None:
+    stream = started(replica)
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        plant(session)
+    load = Load(replica.primary, replica.schema, write)
+    try:
+        lines = run(replica, code=3)
+    finally:
+        load.stop()
+    rows = [x for x in lines if x["type"] == "difference"]
+    keys = {(x["table"].partition(".")[2], x["kind"], *x["key"].values()) for x in rows if x["key"]}
+    assert {k[:3] for k in keys} == {
+        ("item", "differs", "5"),
+        ("item", "missing", "1"),
+        ("item", "extra", "900001"),
+        ("line", "differs", "_utf8mb4 x'6337'"),
+    }
+    assert next(x["columns"] for x in rows if x["key"].get("id") == "5") == ["name"]
+    assert sorted((x["kind"], x["rows"]) for x in rows if x["hash"]) == [("extra", 2), ("missing", 1)]
+    stream.end(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("way", ["stopped", "paused"])
+def test_a_stream_that_does_not_move_does_not_matter(replica: Replica, way: str) -> None:
+    stream = started(replica)
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        plant(session)
+    if way == "stopped":
+        stream.end(signal.SIGTERM)
+    else:
+        replica.run("pause")
+    load = Load(replica.primary, replica.schema, write)
+    try:
+        wait_until(lambda: load.rounds > 50, "fifty changes")
+        assert verdicts(replica, code=3) == PLANTED
+    finally:
+        load.stop()
+    if way == "paused":
+        replica.run("resume")
+        stream.end(signal.SIGTERM)
+
+
+def test_a_killed_run_goes_on_where_it_was(replica: Replica) -> None:
+    started(replica).end(signal.SIGTERM)
+    slow = replica.start("verify", "run", "--rate", "300")
+    wait_until(lambda: replica.state("SELECT COUNT(*) FROM verify_range")[0][0] > 2, "some proven ranges")
+    slow.kill_all()
+    refused = replica.run("verify", "run", code=11)
+    assert "--resume" in refused.stderr
+    before = int(replica.state("SELECT SUM(row_count) FROM verify_range")[0][0])
+    (summary,) = run(replica, "--resume", code=0)[-1:]
+    (secondary,) = summary["secondaries"]
+    assert sum(t["rows"] for t in secondary["tables"]) == 3 * _ROWS > before
+    shown = replica.run("verify", "show")
+    assert "no row is known to differ" in shown.stdout
+
+
+def test_two_runs_exclude_each_other(replica: Replica) -> None:
+    started(replica).end(signal.SIGTERM)
+    slow = replica.start("verify", "run", "--rate", "300")
+    wait_until(lambda: replica.state("SELECT COUNT(*) FROM verify_run")[0][0] > 0, "a run")
+    assert "another process compares its rows" in replica.run("verify", "run", "--restart", code=15).stderr
+    assert slow.end(signal.SIGINT).code == 130
+
+
+def test_without_a_saved_position_nothing_is_said_to_be_equal(replica: Replica) -> None:
+    fill(replica)
+    assert "replica transfer" in replica.run("verify", "run", code=11).stderr
