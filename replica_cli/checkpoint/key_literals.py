@@ -13,5 +13,5 @@ _KEY = re.compile(rb"\(" + _LITERAL + rb"(?:, " + _LITERAL + rb")*\)")
 def check_key(key: bytes | None) -> bytes | None:
     """Return a stored key, None for none. Raises ValueError if this program never writes such a text."""
     if key is not None and not _KEY.fullmatch(key):
-        raise ValueError(f"{key[:40]!r} is not a key at which a copy can go on")
+        raise ValueError(f"{key[:40]!r} is not a key that this program writes")
     return key

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,6 +32,9 @@ _DIFFERENCE_COLUMNS = (
     "schema_name, table_name, kind, key_values, row_hash, differing_columns, row_count, seen_file, seen_pos, "
     "seen_gtid, primary_row, secondary_row"
 )
+
+
+_HASH = re.compile(r"(?:[0-9a-f]{64})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,25 +184,22 @@ class ProofStore:
     def add_difference(self, number: int, difference: Difference) -> None:
         """Write a row that differs; a row that is already known is written again."""
         d = difference
-        row_id = hashlib.sha256(f"{d.key}{d.row_hash}{d.kind if d.row_hash else ''}".encode()).hexdigest()
         values = ", ".join(map(text_literal, (d.kind, _json(d.key), d.row_hash, json.dumps(d.columns))))
+        identity = f"{self._key_of(d.table)}, '{row_id(d)}', {number}"
         rows = ", ".join(
             "NULL" if row is None else text_literal(_json(row)) for row in (d.primary_row, d.secondary_row)
         )
         self._execute(
             f"REPLACE INTO {self._schema}.verify_difference (instance, schema_name, table_name, row_id, run_number, "
             "kind, key_values, row_hash, differing_columns, row_count, seen_file, seen_pos, seen_gtid, seen_at, "
-            f"primary_row, secondary_row) VALUES ({self._key_of(d.table)}, '{row_id}', {number}, {values}, {d.count}, "
+            f"primary_row, secondary_row) VALUES ({identity}, {values}, {d.count}, "
             f"{_position_values(d.position)}, UTC_TIMESTAMP(6), {rows})"
         )
 
-    def forget_difference(self, difference: Difference) -> None:
-        """Delete a row that no longer differs."""
-        d = difference
-        row_id = hashlib.sha256(f"{d.key}{d.row_hash}{d.kind if d.row_hash else ''}".encode()).hexdigest()
-        self._execute(
-            f"DELETE FROM {self._schema}.verify_difference WHERE {self._is_of(d.table)} AND row_id = '{row_id}'"
-        )
+    def forget_statement(self, difference: Difference) -> bytes:
+        """Return the DELETE of a row that no longer differs."""
+        of_row = f"{self._is_of(difference.table)} AND row_id = '{row_id(difference)}'"
+        return f"DELETE FROM {self._schema}.verify_difference WHERE {of_row}".encode()
 
     def differences(self, table: TableName | None = None) -> Iterator[Difference]:
         """Yield the rows that differ, as they are read, by table and key."""
@@ -207,7 +208,32 @@ class ProofStore:
             f"SELECT {_DIFFERENCE_COLUMNS} FROM {self._schema}.verify_difference WHERE {condition} "
             "ORDER BY schema_name, table_name, row_id"
         ):
-            yield _difference(row)
+            yield self._difference(row)
+
+    def unrepaired(
+        self, repair_number: int, kinds: Sequence[DifferenceKind], pattern: re.Pattern[str] | None, limit: int
+    ) -> list[Difference]:
+        """Return some rows that differ and that have no record in a repair, by table and key.
+
+        Args:
+            repair_number: the number of the repair.
+            kinds: the wanted kinds, empty for all.
+            pattern: matches the wanted tables, None for all.
+            limit: how many rows are returned at most.
+        """
+        tables = [t for t in dict.fromkeys(t for t, _ in self.difference_counts()) if _matches(pattern, t)]
+        if not tables:
+            return []
+        names = " OR ".join(f"({_names_are(t)})" for t in tables)
+        of_kinds = f" AND kind IN ({', '.join(map(text_literal, kinds))})" if kinds else ""
+        rows = self._session.rows(
+            f"SELECT {_DIFFERENCE_COLUMNS} FROM {self._schema}.verify_difference AS d "
+            f"WHERE {self._is_ours} AND ({names}){of_kinds} AND NOT EXISTS "
+            f"(SELECT 1 FROM {self._schema}.repair_log AS l WHERE l.instance = d.instance "
+            f"AND l.repair_number = {repair_number} AND l.schema_name = d.schema_name AND l.table_name = d.table_name "
+            f"AND l.row_id = d.row_id) ORDER BY schema_name, table_name, row_id LIMIT {limit}"
+        )
+        return [self._difference(row) for row in rows]
 
     def difference_counts(self, number: int | None = None) -> dict[tuple[TableName, DifferenceKind], int]:
         """Return the number of rows that differ, by table and kind; of one run, or of all."""
@@ -236,13 +262,23 @@ class ProofStore:
             counts[table] = counts.get(table, 0) + count
         return [_proof(name, ranges, counts.get(name, 0)) for name, ranges in tables.items()]
 
+    def _difference(self, row: Row) -> Difference:
+        try:
+            return _difference(row)
+        except ValueError as error:
+            table = f"{self._schema}.verify_difference"
+            raise StateBroken(
+                f"{self._session.server.name}: {table} has a row that cannot be read: {error}",
+                hint=f"DELETE FROM {table} WHERE {self._is_ours};  -- on the secondary; then `replica verify "
+                "run` lists the rows that differ again",
+            ) from error
+
     @property
     def _is_ours(self) -> str:
         return f"instance = {text_literal(self._instance)}"
 
     def _is_of(self, table: TableName) -> str:
-        schema, name = text_literal(table.schema), text_literal(table.table)
-        return f"{self._is_ours} AND schema_name = {schema} AND table_name = {name}"
+        return f"{self._is_ours} AND {_names_are(table)}"
 
     def _key_of(self, table: TableName) -> str:
         return ", ".join(map(text_literal, (self._instance, table.schema, table.table)))
@@ -250,6 +286,20 @@ class ProofStore:
     def _execute(self, statement: str) -> None:
         with self._lock:
             self._session.execute(statement)
+
+
+def _matches(pattern: re.Pattern[str] | None, table: TableName) -> bool:
+    return pattern is None or pattern.match(str(table)) is not None
+
+
+def _names_are(table: TableName) -> str:
+    return f"schema_name = {text_literal(table.schema)} AND table_name = {text_literal(table.table)}"
+
+
+def row_id(difference: Difference) -> str:
+    """Return what identifies a difference within its table."""
+    d = difference
+    return hashlib.sha256(f"{d.key}{d.row_hash}{d.kind if d.row_hash else ''}".encode()).hexdigest()
 
 
 def _proof(name: TableName, ranges: Sequence[Row], differences: int) -> Proof:
@@ -265,6 +315,10 @@ def _proof(name: TableName, ranges: Sequence[Row], differences: int) -> Proof:
 
 def _difference(row: Row) -> Difference:
     schema, table, kind, key, row_hash, columns, count, file, pos, gtid, primary_row, secondary_row = row
+    for _, literal in _literals(key) or ():
+        check_key(f"({literal})".encode())
+    if not _HASH.fullmatch(_text(row_hash)):
+        raise ValueError(f"{_text(row_hash)[:40]!r} is not the hash of a row")
     return Difference(
         TableName(_text(schema), _text(table)),
         DifferenceKind(_text(kind)),

@@ -160,6 +160,36 @@ _VERIFY_DIFFERENCE = f"""
     PRIMARY KEY (instance, schema_name, table_name, row_id)
 """
 
+# A repair that a running stream is asked for: `request` is a JSON object, and `answer` what was done.
+_REPAIR_REQUEST = f"""
+    instance {_NAME} NOT NULL PRIMARY KEY,
+    request_number BIGINT UNSIGNED NOT NULL,
+    is_wanted TINYINT NOT NULL,
+    request MEDIUMTEXT NOT NULL,
+    answer MEDIUMTEXT NULL,
+    requested_at DATETIME(6) NOT NULL
+"""
+
+# The record of each row that a repair wrote, deleted or left. Its values are not kept.
+_REPAIR_LOG = f"""
+    instance {_NAME} NOT NULL,
+    repair_number BIGINT UNSIGNED NOT NULL,
+    entry_number BIGINT UNSIGNED NOT NULL,
+    schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    row_id CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    kind VARCHAR(16) NOT NULL,
+    key_values LONGTEXT NOT NULL,
+    row_hash VARCHAR(64) NOT NULL DEFAULT '',
+    row_count BIGINT UNSIGNED NOT NULL DEFAULT 1,
+    outcome VARCHAR(16) NOT NULL,
+    reason MEDIUMTEXT NOT NULL,
+    {_POSITION_COLUMNS.format("written")},
+    written_at DATETIME(6) NOT NULL,
+    holder VARCHAR(255) NOT NULL,
+    PRIMARY KEY (instance, repair_number, entry_number)
+"""
+
 _TABLES = {
     "binlog_position": _BINLOG_POSITION,
     "table_state": _TABLE_STATE,
@@ -171,6 +201,8 @@ _TABLES = {
     "verify_run": _VERIFY_RUN,
     "verify_range": _VERIFY_RANGE,
     "verify_difference": _VERIFY_DIFFERENCE,
+    "repair_request": _REPAIR_REQUEST,
+    "repair_log": _REPAIR_LOG,
     "state_version": STATE_VERSION,
 }
 # Every version makes these together with its table of the tables' states. So if there is a position and one of them is

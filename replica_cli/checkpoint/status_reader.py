@@ -24,7 +24,8 @@ IDLE_POLL_SECONDS = 5.0
 class Notices:
     """What concerns an instance's process. `writer_id` is the connection that holds the lock, None if it is free.
 
-    `has_requests`: tables wait for a copy. `holder` is the process that wrote the last heartbeat, "" if there is none.
+    `has_requests`: tables wait for a copy, or rows for a repair. `holder` is the process that wrote the last heartbeat,
+    "" if there is none.
     """
 
     writer_id: int | None
@@ -54,7 +55,8 @@ class StatusReader:
         beat = f"FROM (SELECT 1) AS one LEFT JOIN {schema}.stream_status AS beat ON beat.instance = {name}"
         self._notices_query = (
             f"SELECT IS_USED_LOCK('{lock}'), IS_USED_LOCK('{standby}') IS NOT NULL, EXISTS (SELECT 1 FROM "
-            f"{schema}.table_state WHERE instance = {name} AND state = '{TableState.PENDING}'), "
+            f"{schema}.table_state WHERE instance = {name} AND state = '{TableState.PENDING}') OR EXISTS "
+            f"(SELECT 1 FROM {schema}.repair_request WHERE instance = {name} AND is_wanted = 1), "
             f"beat.is_pause_wanted, beat.holder {beat}"
         )
         self._standby_query = (

@@ -1,4 +1,4 @@
-"""The commands `replica verify run` and `replica verify show`."""
+"""The commands `replica verify run`, `replica verify show` and `replica verify repair`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from replica_cli import documents
+from replica_cli.cli.confirmation import check_target, confirm
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
-from replica_cli.cli.options import with_shared_options
-from replica_cli.cli.output.console import answer, write_document
+from replica_cli.cli.options import ALL, with_shared_options
+from replica_cli.cli.output.console import answer, remark, write_document
 from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.verify_lines import open_verify_reporter
-from replica_cli.cli.output.verify_text import proofs_text, verify_text
+from replica_cli.cli.output.verify_text import proofs_text, repair_plans_text, repair_text, verify_text
 from replica_cli.cli.parsing import Command, Group
+from replica_cli.core.commands import fill
 from replica_cli.core.errors import ExitCode, UsageError
-from replica_cli.core.requests.verify import VerifyMode, VerifyRequest
+from replica_cli.core.requests.verify import RepairRequest, VerifyMode, VerifyRequest
+from replica_cli.core.verification import DifferenceKind  # noqa: TC001 - typer reads the annotations at run time
 from replica_cli.documents.complete_commands import failures_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from replica_cli.core.reports.repair import RepairReport
     from replica_cli.core.reports.verify import VerifyReport
 
 RUN_HELP = help_text(
@@ -59,6 +63,22 @@ SHOW_HELP = help_text(
     meanings={0: "no row is known to differ", 3: "rows differ"},
 )  # fmt: skip
 
+REPAIR_HELP = help_text(
+    "Write the primary's rows in place of the rows that differ",
+    "Prints the plan, asks, and lets the stream write the rows that the primary has now, in one commit with the "
+    "position. Without a stream this command writes them. The rows are proven equal before each commit. A table that "
+    "is quarantined is left out, and so is a row that does not differ any more.",
+    examples=(
+        ("Show what would be written", "replica verify repair --dry-run"),
+        ("Insert missing rows of one table", "replica verify repair --table shop.orders --only missing --yes --all"),
+    ),
+    exit_codes=(
+        ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.POSITION, ExitCode.PRIMARY,
+        ExitCode.SECONDARY, ExitCode.REFUSED, ExitCode.FENCED, ExitCode.INTERRUPTED,
+    ),
+    meanings={0: "every difference is repaired or has vanished", 14: "some rows could not be written"},
+)  # fmt: skip
+
 TABLE = typer.Option(
     "--table",
     metavar="PATTERN",
@@ -79,6 +99,10 @@ MAX_DIFFERENCES = typer.Option(
     min=0,
     help="Stop after this number of rows that differ; 0: no limit",
     rich_help_panel="Behaviour",
+)
+
+ONLY = typer.Option(
+    "--only", help="Only this kind of difference (repeatable; default: all)", rich_help_panel="Selection"
 )
 
 _SHOWN_DIFFERENCES = 100
@@ -165,6 +189,69 @@ def show(
     invocation.end_if_failed(failures_of(reports))
     if any(report.difference_count for report in reports):
         raise typer.Exit(ExitCode.FOUND)
+
+
+@_commands.command("repair", help=REPAIR_HELP, cls=Command)
+@with_shared_options()
+def repair(
+    invocation: Invocation,
+    *,
+    table: Annotated[list[str] | None, TABLE] = None,
+    only: Annotated[list[DifferenceKind] | None, ONLY] = None,
+    is_all: Annotated[bool, ALL] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and write nothing", rich_help_panel="Behaviour")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask before rows are written", rich_help_panel="Behaviour")
+    ] = False,
+) -> None:
+    """Write the primary's rows in place of the rows that differ."""
+    if not dry_run:
+        check_target(is_confirmed=yes, has_target=is_all or bool(invocation.secondaries))
+    tables = tuple(_pattern(text) for text in table or ())
+    context = invocation.load_context()
+    request = RepairRequest(context.secondaries, tables, tuple(only or ()))
+    with invocation.waiting(context):
+        from replica_cli.service.repair import plan_repair, run_repair  # noqa: PLC0415 - `--help` stays fast
+
+        plans = plan_repair(context.settings, request)
+    if dry_run and invocation.is_json:
+        write_document(documents.repair_plans_document(plans))
+    elif dry_run and not invocation.is_silent:
+        answer(repair_plans_text(plans, invocation.paint()))
+    invocation.end_if_failed(failures_of(plans))
+    if dry_run:
+        return
+    if any(plan.rows for plan in plans):
+        if not yes or invocation.shows_text:  # show the plan before the question
+            remark(repair_plans_text(plans, invocation.paint(to_stderr=True)))
+        confirm("Write these rows on the secondary?", is_confirmed=yes)
+    reports = run_repair(context.settings, request, _remark_to(invocation)) if any(p.tables for p in plans) else ()
+    _show_repairs(invocation, reports)
+
+
+def _remark_to(invocation: Invocation) -> Callable[[str, str], None]:
+    def note(instance: str, message: str) -> None:
+        if not invocation.is_silent:
+            remark(fill(f"{instance}: {message}", instance))
+
+    return note
+
+
+def _show_repairs(invocation: Invocation, reports: Sequence[RepairReport]) -> None:
+    codes = [r.exit_code for r in reports if r.exit_code is not ExitCode.OK]
+    code = codes[0] if codes else ExitCode.OK
+    if invocation.is_json:
+        write_document(documents.repairs_document(reports))
+    elif not invocation.is_silent:
+        for report in reports:
+            answer(repair_text(report, invocation.paint()))
+        if not reports:
+            answer("no row is known to differ: `replica verify run` looks for such rows")
+    for failure in failures_of(reports) if not invocation.is_silent else ():
+        render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))
+    raise typer.Exit(code)
 
 
 def _mode(*, resume: bool, restart: bool) -> VerifyMode:

@@ -27,6 +27,10 @@ but never renamed or removed.
 | `verify run` | JSON lines | `type` is `verify`, `difference`, `note` or (once, last) `summary` |
 | `verify show` | one document | `secondaries`: instance, has_run, is_unfinished, failure, tables (table, rows, |
 | | | is_whole, position, time, differences), undecided, differences, rows |
+| `verify repair --dry-run` | one document | `plans`: instance, failure, tables (table, missing, extra, differs, |
+| | | refusal) |
+| `verify repair` | one document | `secondaries`: instance, is_stopped, error, tables (table, written, vanished, |
+| | | refused, reason, position) |
 | `stream`, `transfer`, `demo` | JSON lines | `type` is `status`, `note` or (once, last) `summary` |
 | any error | one line on stderr | type `error`, code (exit status), error (name), message, hint, problems |
 
@@ -48,6 +52,8 @@ from replica_cli.documents.reports import (
     position_document,
     positions_document,
     proofs_document,
+    repair_plans_document,
+    repairs_document,
     resets_document,
     settings_document,
     status_line,
@@ -73,6 +79,8 @@ __all__ = [
     "position_document",
     "positions_document",
     "proofs_document",
+    "repair_plans_document",
+    "repairs_document",
     "resets_document",
     "settings_document",
     "status_line",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.failure import Failure
     from replica_cli.core.reports.pause import PauseReport
     from replica_cli.core.reports.position import PositionReport
+    from replica_cli.core.reports.repair import RepairPlan, RepairReport
     from replica_cli.core.reports.reset import ResetPlan
     from replica_cli.core.reports.stream import WorkerReport
     from replica_cli.core.reports.transfer import CopyReport, TransferPlan
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
         | PauseReport
         | PositionReport
         | ProofReport
+        | RepairPlan
+        | RepairReport
         | ResetPlan
         | TransferPlan
         | VerifyReport

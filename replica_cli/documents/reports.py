@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from replica_cli.core.reports.health import HealthReport
     from replica_cli.core.reports.pause import PauseReport
     from replica_cli.core.reports.position import PositionReport, ProcessNote
+    from replica_cli.core.reports.repair import RepairPlan, RepairReport
     from replica_cli.core.reports.reset import ResetPlan
     from replica_cli.core.reports.stream import StreamReport
     from replica_cli.core.reports.transfer import TransferPlan, TransferReport
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
         PositionsLine,
         ProcessDocument,
         ProofsDocument,
+        RepairPlansDocument,
+        RepairsDocument,
         ResetsDocument,
         RowDifference,
         SecondaryPosition,
@@ -397,6 +400,56 @@ def proofs_document(reports: Sequence[ProofReport]) -> ProofsDocument:
                 "undecided": [{"table": table, "reason": reason} for table, reason in r.undecided],
                 "differences": r.difference_count,
                 "rows": [_row_difference(d) for d in r.differences],
+            }
+            for r in reports
+        ]
+    }
+
+
+@with_complete_commands
+def repair_plans_document(plans: Sequence[RepairPlan]) -> RepairPlansDocument:
+    """Return the answer of `verify repair --dry-run`."""
+    return {
+        "plans": [
+            {
+                "instance": p.instance,
+                "failure": p.failure.message if p.failure else None,
+                "tables": [
+                    {
+                        "table": str(t.table),
+                        "missing": t.missing,
+                        "extra": t.extra,
+                        "differs": t.differs,
+                        "refusal": t.refusal or None,
+                    }
+                    for t in p.tables
+                ],
+            }
+            for p in plans
+        ]
+    }
+
+
+@with_complete_commands
+def repairs_document(reports: Sequence[RepairReport]) -> RepairsDocument:
+    """Return the answer of `verify repair`."""
+    return {
+        "secondaries": [
+            {
+                "instance": r.instance,
+                "is_stopped": r.is_stopped,
+                "tables": [
+                    {
+                        "table": str(t.table),
+                        "written": t.written,
+                        "vanished": t.vanished,
+                        "refused": t.refused,
+                        "reason": t.reason or None,
+                        "position": position_document(t.position),
+                    }
+                    for t in r.tables
+                ],
+                "error": failure_document(r.failure) if r.failure else None,
             }
             for r in reports
         ]

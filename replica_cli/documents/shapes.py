@@ -455,6 +455,56 @@ class ProofsDocument(TypedDict):
     secondaries: list[ProvenSecondary]
 
 
+class PlannedTableRepair(TypedDict):
+    """The rows of one table that a repair concerns."""
+
+    table: str
+    missing: int
+    extra: int
+    differs: int
+    refusal: str | None
+
+
+class SecondaryRepairPlan(TypedDict):
+    """What a repair would do on one secondary."""
+
+    instance: str
+    failure: str | None
+    tables: list[PlannedTableRepair]
+
+
+class RepairPlansDocument(TypedDict):
+    """The answer of `verify repair --dry-run`."""
+
+    plans: list[SecondaryRepairPlan]
+
+
+class RepairedTableDocument(TypedDict):
+    """What a repair did about one table."""
+
+    table: str
+    written: int
+    vanished: int
+    refused: int
+    reason: str | None
+    position: PositionDocument | None
+
+
+class RepairedSecondary(TypedDict):
+    """What a repair did on one secondary."""
+
+    instance: str
+    is_stopped: bool
+    tables: list[RepairedTableDocument]
+    error: ErrorDocument | None
+
+
+class RepairsDocument(TypedDict):
+    """The answer of `verify repair`."""
+
+    secondaries: list[RepairedSecondary]
+
+
 class ComparedTable(TypedDict):
     """The comparison of one table at the end of the demo."""
 

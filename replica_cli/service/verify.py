@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,21 +15,17 @@ from replica_cli.core.errors import Interrupted, ReplicaError, UnfinishedVerific
 from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.verify import TableVerdict, VerifyReport
 from replica_cli.core.requests.verify import VerifyMode
-from replica_cli.core.selection import pattern_of
 from replica_cli.core.verification import DifferenceKind
-from replica_cli.mysql.catalog.table_definitions import read_catalog, read_tables, selected_schemas
-from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.broken_state import explained
 from replica_cli.runtime.log_part import LogParts
 from replica_cli.runtime.start_checks import connect_both
+from replica_cli.runtime.verify_tables import read_compared_tables
 from replica_cli.side_by_side import in_threads
-from replica_cli.sqlbuilder.rows.row_texts import Sides
 from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
 from replica_cli.verify.guard import LoadLimits
 from replica_cli.verify.pairs import no_position
 from replica_cli.verify.run import Work, run
-from replica_cli.verify.tables import NotComparable, VerifiedTable, cascade_parents, plan_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +35,7 @@ if TYPE_CHECKING:
     from replica_cli.core.requests.verify import VerifyRequest
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.verification import Difference, VerifyProgress
-    from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.runtime.verify_tables import ComparedTables
     from replica_cli.stop import StopToken
 
 _KINDS = (DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.DIFFERS)
@@ -57,15 +53,6 @@ class VerifyReporter(Protocol):
 
     def on_stopping(self, message: str) -> None:
         """Receive the request to stop; `message` says what happens before the end."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The tables of one secondary, and why some cannot be compared."""
-
-    facts: ServerFacts
-    tables: tuple[VerifiedTable, ...]
-    refused: Mapping[TableName, str]
 
 
 def run_verify(
@@ -152,36 +139,20 @@ class _Run:
             )
         return self._request.mode is VerifyMode.RESUME and is_unfinished
 
-    def _plan(self, patterns: Sequence[str]) -> _Plan:
+    def _plan(self, patterns: Sequence[str]) -> ComparedTables:
         """Return the tables to compare, and why the others cannot be compared."""
-        settings, selection = self._settings, self._settings.selection
-        wanted = pattern_of(tuple(patterns)) if patterns else None
+        settings = self._settings
         with connect_both(settings, self._server) as (primary, secondary):
             if PositionStore(secondary, settings.state_schema, self._server.name).load() is None:
                 raise no_position(self._server)
-            facts = read_facts(primary)
-            sides = Sides(primary.is_mariadb, secondary.is_mariadb)
-            own = read_catalog(primary, selected_schemas(primary, selection))
-            targets = {
-                name: target
-                for name in own
-                if (target := selection.target(name)) is not None and (wanted is None or wanted.match(str(name)))
-            }
-            if patterns and not targets:
-                raise UsageError(
-                    f"no replicated table matches {', '.join(patterns)}", hint="check `--table` and the filters"
-                )
-            others = read_tables(secondary, list(targets.values()))
-        tables, refused = [], {}
-        for name, target in targets.items():
-            parents = () if facts.logs_cascades else cascade_parents(own[name], own)
-            try:
-                tables.append(plan_table(own[name], others.get(target), sides, parents))
-            except NotComparable as error:
-                refused[name] = str(error)
-        return _Plan(facts, tuple(tables), refused)
+            plan = read_compared_tables(primary, secondary, settings.selection, patterns)
+        if patterns and not plan.tables and not plan.refused:
+            raise UsageError(
+                f"no replicated table matches {', '.join(patterns)}", hint="check `--table` and the filters"
+            )
+        return plan
 
-    def _work(self, plan: _Plan, number: int) -> Work:
+    def _work(self, plan: ComparedTables, number: int) -> Work:
         settings, request = self._settings, self._request
         max_lag = settings.max_lag_seconds if request.max_lag is None else request.max_lag
         return Work(
@@ -201,7 +172,7 @@ class _Run:
         )
 
     def _verdicts(
-        self, number: int, plan: _Plan, undecided: Mapping[TableName, str], *, is_stopped: bool
+        self, number: int, plan: ComparedTables, undecided: Mapping[TableName, str], *, is_stopped: bool
     ) -> tuple[TableVerdict, ...]:
         progress = self._store.progress(number)
         positions = self._store.first_positions(number)

@@ -113,13 +113,20 @@ class Pairs:
 
     @contextmanager
     def open(
-        self, tables: Sequence[VerifiedTable], wanted: Mapping[TableName, Collection[KeyLiterals]]
+        self,
+        tables: Sequence[VerifiedTable],
+        wanted: Mapping[TableName, Collection[KeyLiterals]],
+        *,
+        keeps_values: bool = False,
+        waits: bool = True,
     ) -> Iterator[Pair]:
         """Open a pair of snapshots for some tables; both end with the context.
 
         Args:
             tables: the tables.
             wanted: keys of rows of which it is wanted what the log says that they are on the secondary.
+            keeps_values: keep the values of these rows too.
+            waits: wait for the stream. Without it the secondary's position does not move.
 
         Raises:
             PositionLost: there is no saved position, or the primary no longer has the log from it on.
@@ -130,11 +137,12 @@ class Pairs:
             session.post(_NAMES)
         try:
             shown, end = open_snapshot_between(self._primary, self._facts, self._stop)
-            self._wait_for(end)
+            if waits:
+                self._wait_for(end)
             self._secondary.execute_each(_SNAPSHOT)
             applied = self._position()
             interval = Interval(shown, end, applied)
-            touched = TouchedRows(tables, interval, wanted, limit=ROWS_LIMIT)
+            touched = TouchedRows(tables, interval, wanted, limit=ROWS_LIMIT, keeps_values=keeps_values)
             if not interval.low.is_same(interval.high):
                 for transaction in self._read_log(interval.low, interval.high, touched.wants):
                     touched.take(transaction)

@@ -160,6 +160,14 @@ class Side:
         rows = self._session.texts(self.table.part_hashes_query(parts, sorted(numbers)))
         return Counter({str(row_hash): int(count or 0) for row_hash, count in rows})
 
+    def counts_of(self, row_hashes: Sequence[str]) -> Counter[str]:
+        """Return how many rows have each of some hashes."""
+        if self.table.documents:
+            wanted = set(row_hashes)
+            return Counter(row_hash for _, row_hash in self._rows() if row_hash in wanted)
+        rows = self._session.texts(self.table.counts_query(row_hashes))
+        return Counter({str(row_hash): int(count or 0) for row_hash, count in rows})
+
     @property
     def key(self) -> PagingKey:
         """Return the key of the table. Call it only for a table with a key."""

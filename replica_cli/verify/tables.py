@@ -47,6 +47,7 @@ class VerifiedTable:
         logged: the columns that the primary's row events contain.
         parents: the tables from which foreign keys cascade into this one, without row events of this one.
         rows_estimated: the primary's estimate of the number of rows.
+        is_versioned: all versions of its rows are compared.
     """
 
     name: TableName
@@ -55,6 +56,7 @@ class VerifiedTable:
     logged: tuple[Column, ...]
     parents: tuple[CascadeParent, ...] = ()
     rows_estimated: int = 0
+    is_versioned: bool = False
 
     @property
     def key(self) -> PagingKey | None:
@@ -137,6 +139,7 @@ def plan_table(
         logged,
         parents,
         primary.estimated_rows,
+        primary.is_versioned and secondary.is_versioned,
     )
 
 

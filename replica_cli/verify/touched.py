@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from replica_cli.core.events import RowHead, Transaction
     from replica_cli.core.names import TableName
     from replica_cli.core.position import Position
+    from replica_cli.core.table import Column
     from replica_cli.decoder.compile import RowsFunction
     from replica_cli.sqlbuilder.rows.chunks import KeyLiterals
     from replica_cli.verify.tables import CascadeParent, VerifiedTable
@@ -62,10 +63,11 @@ class Interval:
 
 
 class _Image(NamedTuple):
-    """A row before or after a change: its key, and its hash, None if it is not wanted."""
+    """A row before or after a change: its key, its hash and its values, None if they are not wanted."""
 
     key: KeyLiterals
     hash: str | None
+    values: tuple[bytes, ...] | None = None
 
 
 class _Change(NamedTuple):
@@ -81,6 +83,7 @@ class _TableChanges:
 
     table: VerifiedTable
     keys: dict[KeyLiterals, str | None] = field(default_factory=dict)
+    values: dict[KeyLiterals, tuple[bytes, ...] | None] = field(default_factory=dict)
     balance: Counter[str] = field(default_factory=Counter)
 
 
@@ -98,6 +101,7 @@ class TouchedRows:
         wanted: Mapping[TableName, Collection[KeyLiterals]],
         *,
         limit: int,
+        keeps_values: bool = False,
     ) -> None:
         """Begin with nothing.
 
@@ -107,7 +111,9 @@ class TouchedRows:
             wanted: the keys of the rows of which it is wanted what they were at the secondary's position. If the
                 secondary is behind, those of all changed rows are wanted.
             limit: how many changed rows of one table are kept. A table with more becomes uncertain.
+            keeps_values: keep also the values of the wanted rows.
         """
+        self._keeps_values = keeps_values
         self._changed = {t.name: _TableChanges(t) for t in tables}
         self._cascades = _Cascades(c.table for c in self._changed.values())
         self._interval = interval
@@ -128,6 +134,13 @@ class TouchedRows:
         The hash is ABSENT if there was no such row, and None if it is not known.
         """
         return self._changed[name].keys
+
+    def values(self, name: TableName, key: KeyLiterals) -> tuple[bytes, ...] | None:
+        """Return the values that a wanted row had at the secondary's position, None if they are not known.
+
+        They are literals of the secondary's columns that are written, in their order.
+        """
+        return self._changed[name].values.get(key)
 
     def balance(self, name: TableName) -> Counter[str]:
         """Return how many rows with each hash the secondary has more than the primary's snapshot; fewer are negative.
@@ -186,7 +199,9 @@ class TouchedRows:
         if reader is None:
             table = self._changed[event.table.name].table
             with_images = table.key is None or self._wants_all or bool(self._wanted.get(table.name))
-            reader = self._readers[event.head] = _RowReader(event.head, table, with_images=with_images)
+            reader = self._readers[event.head] = _RowReader(
+                event.head, table, with_images=with_images, with_values=with_images and self._keeps_values
+            )
         return reader
 
     def _add(self, name: TableName, changes: Sequence[_Change], transaction: Transaction) -> None:
@@ -208,11 +223,13 @@ class TouchedRows:
             for key, was, becomes in _states(before, after):
                 if not (self._wants_all or key in wanted):
                     keys[key] = None
-                elif is_applied:
-                    keys[key] = becomes
-                else:
-                    # Of the changes after the position, the first one tells what the row was.
-                    keys.setdefault(key, was)
+                    continue
+                # Of the changes after the position, the first one tells what the row was.
+                image = becomes if is_applied else was
+                if is_applied or key not in keys:
+                    keys[key] = ABSENT if image is None else image.hash
+                    if self._keeps_values:
+                        changed.values[key] = None if image is None else image.values
 
     def _add_to_balance(
         self, changed: _TableChanges, changes: Sequence[_Change], transaction: Transaction, *, is_applied: bool
@@ -238,15 +255,15 @@ class TouchedRows:
                     del changed.balance[image.hash]
 
 
-def _states(before: _Image | None, after: _Image | None) -> Iterator[tuple[KeyLiterals, str | None, str | None]]:
-    """Yield each key of a change, with the hash of its row before and after it."""
+def _states(before: _Image | None, after: _Image | None) -> Iterator[tuple[KeyLiterals, _Image | None, _Image | None]]:
+    """Yield each key of a change, with its row before and after it."""
     if before is not None and after is not None and before.key == after.key:
-        yield before.key, before.hash, after.hash
+        yield before.key, before, after
         return
     if before is not None:
-        yield before.key, before.hash, ABSENT
+        yield before.key, before, None
     if after is not None:
-        yield after.key, ABSENT, after.hash
+        yield after.key, None, after
 
 
 class _Cascades:
@@ -297,7 +314,7 @@ def _spelled(literal: bytes) -> str:
 class _RowReader:
     """Reads the rows of events with one head."""
 
-    def __init__(self, head: RowHead, table: VerifiedTable, *, with_images: bool) -> None:
+    def __init__(self, head: RowHead, table: VerifiedTable, *, with_images: bool, with_values: bool = False) -> None:
         ordinals = {c.name: ordinal for ordinal, c in enumerate(table.logged)}
         names = [c.column.name for c in table.primary.columns]
         logs_json = any(c.column.data_type == "json" for c in table.primary.documents)
@@ -305,24 +322,49 @@ class _RowReader:
         self._images = images if with_images and images.is_complete else None
         keys = [Output(ordinals[name], Form.KEY) for name in table.key.names] if table.key else []
         outputs = [*keys, *(self._images.outputs if self._images else ())]
-        self._key_width, self._width = len(keys), len(outputs)
+        self._key_width = len(keys)
         self._kind = head.kind
-        self._function: RowsFunction
-        if head.kind is RowKind.UPDATE:
-            present = (head.present, head.present_after)
-            self._function = compile_updates(head.table, table.logged, outputs, outputs, *present)
-        else:
-            self._function = compile_rows(head.table, table.logged, outputs, head.present)
+        self._rows = _Compiled(head, table.logged, outputs)
+        self._values: _Compiled | None = None
+        if with_values:
+            # Literals for the secondary's columns, whose types may be others.
+            own = {a.column.name: b.column for a, b in zip(table.primary.columns, table.secondary.columns, strict=True)}
+            columns = [own.get(c.name, c) for c in table.logged]
+            written = [Output(ordinals[name], Form.VALUE) for name in names if not own[name].is_generated]
+            self._values = _Compiled(head, columns, written)
 
     def read(self, event: RowEvent) -> list[_Change]:
         """Return the changes of an event. Raises ApplyRefused if the table does not fit the event."""
+        rows = self._rows.read(event)
+        values = self._values.read(event) if self._values else [((), ())] * len(rows)
+        changes = []
+        for (before, after), (old, new) in zip(rows, values, strict=True):
+            was = None if self._kind is RowKind.INSERT else self._image(before, old)
+            becomes = None if self._kind is RowKind.DELETE else self._image(after, new)
+            changes.append(_Change(was, becomes))
+        return changes
+
+    def _image(self, row: tuple[bytes, ...], values: tuple[bytes, ...]) -> _Image:
+        key = tuple(map(_spelled, row[: self._key_width]))
+        row_hash = self._images.hash_of(row[self._key_width :]) if self._images else None
+        return _Image(key, row_hash, values or None)
+
+
+class _Compiled:
+    """Reads some outputs of the rows of events with one head."""
+
+    def __init__(self, head: RowHead, columns: Sequence[Column], outputs: Sequence[Output]) -> None:
+        self._kind, self._width = head.kind, len(outputs)
+        self._function: RowsFunction
+        if head.kind is RowKind.UPDATE:
+            present = (head.present, head.present_after)
+            self._function = compile_updates(head.table, columns, outputs, outputs, *present)
+        else:
+            self._function = compile_rows(head.table, columns, outputs, head.present)
+
+    def read(self, event: RowEvent) -> list[tuple[tuple[bytes, ...], tuple[bytes, ...]]]:
+        """Return each row before and after the change. An inserted or deleted row is given as both."""
         rows = self._function(event.raw, event.head.rows_start, len(event.raw))
         if self._kind is RowKind.UPDATE:
-            return [_Change(self._image(row[self._width :]), self._image(row[: self._width])) for row in rows]
-        if self._kind is RowKind.DELETE:
-            return [_Change(self._image(row), None) for row in rows]
-        return [_Change(None, self._image(row)) for row in rows]
-
-    def _image(self, row: tuple[bytes, ...]) -> _Image:
-        key = tuple(map(_spelled, row[: self._key_width]))
-        return _Image(key, self._images.hash_of(row[self._key_width :]) if self._images else None)
+            return [(row[self._width :], row[: self._width]) for row in rows]
+        return [(row, row) for row in rows]

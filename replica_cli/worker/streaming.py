@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.applier.deferrable_queries import DeferrableQueries
 from replica_cli.applier.window import Windows
+from replica_cli.checkpoint.repairs import RepairStore
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowEvent
 from replica_cli.core.limiting import Part
@@ -491,7 +492,10 @@ class Streaming:
         return tuple(str(r.name) for r in records if r.state is TableState.QUARANTINED)
 
     def _must_restart(self, must_check_state: Callable[[], bool]) -> bool:
-        """Return True if tables were taken over or wait for a copy: the stream starts again from the saved state."""
+        """Return True if the stream has to start again from the saved state.
+
+        That is so if tables were taken over or wait for a copy, or rows wait for a repair.
+        """
         if self._resync is not None and self._resync.try_hand_over(self._applier.make(), self._sessions.stores.tables):
             return True
         self._run_periodic_work()
@@ -502,7 +506,11 @@ class Streaming:
         resyncing = {n for n, r in self._windows.records.items() if r.state in NOT_STREAMED}
         return self._deferrable.ask(
             "looking for tables to copy", partial(self._has_pending, resyncing), otherwise=False
-        )
+        ) or self._deferrable.ask("looking for rows to repair", self._has_repairs, otherwise=False)
+
+    def _has_repairs(self) -> bool:
+        state = RepairStore(self._sessions.catalog, self._settings.state_schema, self._instance)
+        return state.wanted() is not None
 
     def _has_pending(self, resyncing: Collection[TableName]) -> bool:
         records = self._sessions.stores.tables.load()

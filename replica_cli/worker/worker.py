@@ -18,6 +18,7 @@ from replica_cli.applier.ddl.lock_waits import LockPatience
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.lock import FormerWriter, work_of
+from replica_cli.checkpoint.repairs import RepairStore
 from replica_cli.checkpoint.table_records import QuarantineCause
 from replica_cli.core.errors import (
     ApplyRefused,
@@ -92,6 +93,9 @@ if TYPE_CHECKING:
     from replica_cli.stop import StopToken
 
 logger = logging.getLogger(__name__)
+
+# How long rows are repaired before the stream goes on for a while.
+_REPAIR_SECONDS = 2.0
 
 
 class Worker:
@@ -209,6 +213,7 @@ class Worker:
                 hold(sessions, self._publisher, self._stop)
                 self._must_check_position = False  # a new `Streaming` checks the position
                 saved = self._prepare(sessions)
+                self._repair(sessions, saved)
                 streaming = Streaming(
                     self._settings,
                     sessions,
@@ -322,6 +327,31 @@ class Worker:
         if saved is None:
             raise PositionMissing(f"{self._server.name}: there is no saved position", hint="run `replica transfer`")
         return saved
+
+    def _repair(self, sessions: SecondarySessions, saved: SavedPosition) -> None:
+        """Repair rows if somebody asked for it. Nothing is in flight, so the secondary stays at the saved position."""
+        store = RepairStore(sessions.catalog, self._settings.state_schema, self._server.name)
+        wanted = store.wanted()
+        if wanted is None:
+            return
+        from replica_cli.runtime.repairing import Repairer  # noqa: PLC0415 - worker/preload.py loads it before
+
+        guard = sessions.guard(self._settings)
+        repairer = Repairer(self._settings, self._server, saved.token, guard.check, self._stop)
+        try:
+            is_done = repairer.repair(wanted, _REPAIR_SECONDS)
+        except (Fenced, LockLost):
+            raise
+        except ReplicaError as error:
+            # The stream goes on, and the command that asked shows the error.
+            log(
+                logger, logging.ERROR, Tag.ERROR, "rows are not repaired: %s", error.message,
+                instance=self._server.name, position=saved.position,
+            )  # fmt: skip
+            store.end(wanted.number, error.message)
+        else:
+            if is_done:
+                store.end(wanted.number)
 
     def _needs_copy_first(self, saved: SavedPosition, names: list[TableName]) -> bool:
         """Return True if the stream waits for copies: for a first copy, or for tables that foreign keys connect."""

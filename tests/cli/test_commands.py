@@ -42,6 +42,7 @@ COMMANDS = {
         "--max-differences",
         "--values",
     ],
+    "verify repair": ["--table", "--only", "--all", "--dry-run", "--yes"],
     "verify show": ["--values", "--secondary", "--json"],
     "health": ["--max-lag", "--quiet", "--json"],
     "config check": ["--config", "--env-file", "--json"],

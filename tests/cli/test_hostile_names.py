@@ -25,6 +25,7 @@ from replica_cli.core.reports.failure import Failure, Unknown
 from replica_cli.core.reports.health import HealthCheck, HealthLevel, HealthReport
 from replica_cli.core.reports.pause import PauseReport
 from replica_cli.core.reports.position import PositionReport, ProcessNote, TableNote
+from replica_cli.core.reports.repair import PlannedRepair, RepairedTable, RepairPlan, RepairReport
 from replica_cli.core.reports.reset import ResetPlan
 from replica_cli.core.reports.stream import StreamReport, WorkerReport
 from replica_cli.core.reports.transfer import (
@@ -78,6 +79,10 @@ TEXTS: dict[str, Callable[[], str]] = {
     "verify run": lambda: verify_text.verify_text(
         VerifyReport(EVIL, (TableVerdict(NAME, 1, 1, 1, 1, PLACE, EVIL),)), PLAIN
     ),
+    "repair plan": lambda: verify_text.repair_plans_text(
+        [RepairPlan(EVIL, (PlannedRepair(NAME, 1, 1, 1, EVIL),))], PLAIN
+    ),
+    "repair": lambda: verify_text.repair_text(RepairReport(EVIL, (RepairedTable(NAME, 1, 1, 1, EVIL, PLACE),)), PLAIN),
     "verify show": lambda: verify_text.proofs_text(
         ProofReport(
             EVIL,

@@ -64,6 +64,7 @@ def packages_of(modules: set[str]) -> set[str]:
         "drift check --sql",
         "verify run --resume",
         "verify show --values",
+        "verify repair --dry-run",
         "stream --until-caught-up",
         "pause --secondary db2",
         "transfer --table shop.orders --yes --all",

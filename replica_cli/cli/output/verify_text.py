@@ -10,7 +10,10 @@ from replica_cli.core.verification import shown_key
 from replica_cli.core.wording import counted, duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from replica_cli.cli.output.console import Painter
+    from replica_cli.core.reports.repair import RepairPlan, RepairReport
     from replica_cli.core.reports.verify import ProofReport, TableVerdict, VerifyReport
     from replica_cli.core.verification import Difference
 
@@ -45,7 +48,7 @@ def _sentence(report: VerifyReport, paint: Painter) -> str:
     if differing:
         count = sum(v.differences for v in differing)
         ended = ", and the run ended early" if report.is_stopped else ""
-        text = f"{counted(count, 'row')} in {counted(len(differing), 'table')} differ{ended}: `replica verify show`"
+        text = f"{counted(count, 'row')} in {counted(len(differing), 'table')} differ{ended}: `replica verify repair`"
         return paint.bad(head + text)
     if undecided or report.is_stopped:
         return paint.doubtful(f"{head}no difference so far, but {counted(len(undecided), 'table')} not decided")
@@ -87,7 +90,7 @@ def proofs_text(report: ProofReport, paint: Painter, *, shows_values: bool = Fal
     if report.is_unfinished:
         parts.append(paint.doubtful("the last run was not finished: `replica verify run --resume` goes on with it"))
     if report.difference_count:
-        parts.append(paint.bad(f"{counted(report.difference_count, 'row')} differ"))
+        parts.append(paint.bad(f"{counted(report.difference_count, 'row')} differ: `replica verify repair`"))
     elif not report.undecided and not report.is_unfinished:
         parts.append(paint.good("no row is known to differ"))
     return "\n".join(parts)
@@ -102,3 +105,34 @@ def _difference_text(difference: Difference, *, shows_values: bool) -> str:
             values = ", ".join(f"{column}={value}" for column, value in row if column in wanted)
             lines.append(f"    {name}: {values}")
     return "\n".join(lines)
+
+
+@of_safe_texts
+def repair_plans_text(plans: Sequence[RepairPlan], paint: Painter) -> str:
+    """Return what a repair would do."""
+    rows = [
+        (plan.instance, str(t.table), str(t.missing), str(t.extra), str(t.differs), t.refusal)
+        for plan in plans
+        for t in plan.tables
+    ]
+    if not rows:
+        return "no row is known to differ: `replica verify run` looks for such rows"
+    heads = ("secondary", "table", "insert", "delete", "replace", "left out")
+    return columns(heads, rows, paint, right="llrrrl")
+
+
+@of_safe_texts
+def repair_text(report: RepairReport, paint: Painter) -> str:
+    """Return what a repair did on one secondary."""
+    rows = [
+        (str(t.table), str(t.written), str(t.vanished), str(t.refused), units.position_text(t.position))
+        for t in report.tables
+    ]
+    heads = ("table", "written", "vanished", "refused", "at")
+    parts = [columns(heads, rows, paint, right="lrrrl")] if rows else []
+    parts += [paint.doubtful(f"{t.table}: {t.reason}") for t in report.tables if t.reason]
+    written = sum(t.written for t in report.tables)
+    left = sum(t.refused for t in report.tables)
+    text = f"{report.instance}: {counted(written, 'row')} written and proven equal"
+    parts.append(paint.doubtful(f"{text}, {left} not written") if left else paint.good(text))
+    return "\n".join(parts)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from replica_cli.core.settings import Server
+    from replica_cli.core.verification import DifferenceKind
 
 
 class VerifyMode(StrEnum):
@@ -41,3 +42,17 @@ class VerifyRequest:
     max_differences: int = 1000
     is_count_only: bool = False
     keeps_rows: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RepairRequest:
+    """Write the primary's rows in place of rows that differ.
+
+    Attributes:
+        tables: patterns of the primary's table names, empty for all tables with differences.
+        kinds: the kinds of differences, empty for all.
+    """
+
+    secondaries: tuple[Server, ...]
+    tables: tuple[str, ...] = ()
+    kinds: tuple[DifferenceKind, ...] = ()

@@ -1,0 +1,217 @@
+"""Write the primary's rows in place of rows that differ, at the position at which the secondary is.
+
+The caller is the only process that writes, and applies nothing meanwhile. So the secondary stays at its position, and
+each row has to become what it was on the primary at that position: the primary's row of now if the log has not changed
+it since then, else what the log says. The rows of a report are never used.
+
+The rows and the position row are written in one commit, which fails if another process has taken over. Before it, the
+hashes of the written rows are compared with those of the primary: what is not equal is not committed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica_cli.core.reports.repair import RepairOutcome
+from replica_cli.mysql.errnos import ServerError
+from replica_cli.sqlbuilder.identifiers import quote, quote_table
+from replica_cli.sqlbuilder.rows.chunks import is_one_of
+from replica_cli.verify.sides import Side, in_order
+from replica_cli.verify.touched import ABSENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from replica_cli.core.verification import Difference
+    from replica_cli.mysql.session import Session
+    from replica_cli.sqlbuilder.rows.chunks import KeyLiterals
+    from replica_cli.verify.pairs import Pair
+    from replica_cli.verify.tables import VerifiedTable
+
+# Rows are written as they are: what the primary has accepted is not checked again, and nothing cascades.
+PREPARATION = (b"SET SESSION foreign_key_checks = 0", b"SET NAMES binary")
+_LATER = "it changes all the time, or the log does not tell what it was: try again"
+
+
+@dataclass(frozen=True, slots=True)
+class RepairedRow:
+    """What became of one difference."""
+
+    difference: Difference
+    outcome: RepairOutcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a row has to become: its hash, ABSENT for no row, and its values as SQL."""
+
+    hash: str
+    values: tuple[bytes, ...] = ()
+
+
+class RowRepair:
+    """Repairs rows of one table. The sessions of the pair have their snapshots open."""
+
+    def __init__(
+        self,
+        table: VerifiedTable,
+        primary: Session,
+        writer: Session,
+        commit: Callable[[Sequence[RepairedRow]], None],
+    ) -> None:
+        """Prepare for a table.
+
+        Args:
+            table: the table.
+            primary: the session with the primary's snapshot.
+            writer: the session that writes; no transaction is open on it.
+            commit: writes the position row and the records of the rows on `writer`, and commits.
+        """
+        self._table = table
+        self._primary = Side(primary, table.primary, is_primary=True)
+        self._secondary = Side(writer, table.secondary, is_primary=False)
+        self._writer = writer
+        self._commit = commit
+
+    def repair(self, pair: Pair, differences: Sequence[Difference]) -> list[RepairedRow]:
+        """Repair some rows; return what became of each.
+
+        Raises:
+            Fenced: another process has taken over.
+            ServerError: a server does not answer.
+        """
+        if self._table.name in pair.touched.uncertain:
+            rows = [RepairedRow(d, RepairOutcome.REFUSED, _LATER) for d in differences]
+            self._commit_alone(rows)
+            return rows
+        if self._table.key is None:
+            return self._repair_by_hash(pair, differences)
+        return self._repair_by_key(pair, differences)
+
+    def _repair_by_key(self, pair: Pair, differences: Sequence[Difference]) -> list[RepairedRow]:
+        by_key = {tuple(literal for _, literal in d.key): d for d in differences}
+        keys = in_order(by_key)
+        wanted = self._wanted(pair, keys)
+        self._writer.begin()
+        try:
+            present = self._secondary.hashes_of(keys)
+            rows, to_write = [], []
+            for key in keys:
+                if key not in wanted:
+                    rows.append(RepairedRow(by_key[key], RepairOutcome.REFUSED, _LATER))
+                elif present.get(key, ABSENT) == wanted[key].hash:
+                    rows.append(RepairedRow(by_key[key], RepairOutcome.VANISHED))
+                else:
+                    to_write.append(key)
+            reason = self._write(to_write, wanted)
+        except BaseException:
+            self._writer.rollback()
+            raise
+        if reason:
+            self._writer.rollback()
+            if len(to_write) > 1:
+                # One row must not keep the others from being repaired.
+                return [row for key in keys for row in self._repair_by_key(pair, [by_key[key]])]
+            self._writer.begin()
+        outcome = RepairOutcome.REFUSED if reason else RepairOutcome.WRITTEN
+        rows += [RepairedRow(by_key[key], outcome, reason) for key in to_write]
+        self._commit(rows)
+        return rows
+
+    def _wanted(self, pair: Pair, keys: Sequence[KeyLiterals]) -> dict[KeyLiterals, _Wanted]:
+        """Return what the rows have to become; a row is left out if that is not known."""
+        touched = pair.touched.keys(self._table.name)
+        hashes, values = self._primary.hashes_of(keys), self._primary.rows_of(keys)
+        # The collation may take another spelling of a touched key for one of these.
+        others = self._primary.hashes_of([k for k in touched if k not in keys], is_one_of(self._primary.key, keys))
+        wanted: dict[KeyLiterals, _Wanted] = {}
+        for key in keys:
+            if key in touched:
+                by_log, row = touched[key], pair.touched.values(self._table.name, key)
+                if by_log == ABSENT:
+                    wanted[key] = _Wanted(ABSENT)
+                elif by_log is not None and row is not None:
+                    wanted[key] = _Wanted(by_log, row)
+            elif key not in others:
+                row_values = tuple(literal.encode("utf-8", "surrogateescape") for _, literal in values.get(key, ()))
+                wanted[key] = _Wanted(hashes.get(key, ABSENT), row_values)
+        return wanted
+
+    def _write(self, keys: Sequence[KeyLiterals], wanted: Mapping[KeyLiterals, _Wanted]) -> str:
+        """Write rows in the open transaction; return why they cannot be written, empty if they are as wanted."""
+        if not keys:
+            return ""
+        target = quote_table(self._table.secondary.name)
+        statements = [f"DELETE FROM {target} WHERE {is_one_of(self._secondary.key, keys)}".encode()]
+        rows = [wanted[key].values for key in keys if wanted[key].hash != ABSENT]
+        if rows:
+            statements.append(self._insert(rows))
+        try:
+            self._writer.execute_each(statements)
+        except ServerError as error:
+            if error.is_connection_lost:
+                raise
+            return f"the secondary refuses it: {error.text}"
+        expected = Counter(w.hash for w in (wanted[key] for key in keys) if w.hash != ABSENT)
+        if Counter(self._secondary.hashes_of(keys).values()) != expected:
+            return "what the secondary stores is not equal to the primary's row"
+        return ""
+
+    def _insert(self, rows: Sequence[tuple[bytes, ...]]) -> bytes:
+        columns = [c.column for c in self._table.secondary.columns if not c.column.is_generated]
+        names = ",".join(quote(c.name) for c in columns)
+        head = f"INSERT INTO {quote_table(self._table.secondary.name)} ({names}) VALUES ".encode()
+        return head + b",".join(b"(%b)" % b",".join(row) for row in rows)
+
+    def _repair_by_hash(self, pair: Pair, differences: Sequence[Difference]) -> list[RepairedRow]:
+        """Repair rows of a table without a key: the number of rows with each hash becomes that of the primary."""
+        balance = pair.touched.balance(self._table.name)
+        hashes = sorted({d.row_hash for d in differences})
+        expected = self._primary.counts_of(hashes)
+        expected.update({row_hash: balance[row_hash] for row_hash in hashes})
+        rows: list[RepairedRow] = []
+        for row_hash in hashes:
+            concerned = [d for d in differences if d.row_hash == row_hash]
+            self._writer.begin()
+            try:
+                more = self._secondary.counts_of([row_hash])[row_hash] - expected[row_hash]
+                outcome = RepairOutcome.VANISHED if not more else RepairOutcome.WRITTEN
+                reason = self._add_or_remove(row_hash, more) if more else ""
+            except BaseException:
+                self._writer.rollback()
+                raise
+            if reason:
+                self._writer.rollback()
+                self._writer.begin()
+                outcome = RepairOutcome.REFUSED
+            done = [RepairedRow(d, outcome, reason) for d in concerned]
+            self._commit(done)
+            rows += done
+        return rows
+
+    def _add_or_remove(self, row_hash: str, more: int) -> str:
+        """Delete rows with a hash if there are too many, or insert what is missing; return why that is not possible."""
+        if more > 0:
+            self._writer.execute(self._table.secondary.delete_statement(row_hash, more))
+            return ""
+        row = self._primary.row_with_hash(row_hash)
+        if row is None:
+            return _LATER
+        values = tuple(literal.encode("utf-8", "surrogateescape") for _, literal in row)
+        before = self._secondary.counts_of([row_hash])[row_hash]
+        try:
+            self._writer.execute(self._insert([values] * -more))
+        except ServerError as error:
+            if error.is_connection_lost:
+                raise
+            return f"the secondary refuses it: {error.text}"
+        if self._secondary.counts_of([row_hash])[row_hash] != before - more:
+            return "what the secondary stores is not equal to the primary's row"
+        return ""
+
+    def _commit_alone(self, rows: Sequence[RepairedRow]) -> None:
+        self._writer.begin()
+        self._commit(rows)
