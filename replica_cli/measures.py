@@ -121,6 +121,9 @@ class StreamMeasures:
         self.parts = PartClock()
         self.writer_token: int | None = None
         self.tables: Mapping[str, int] = {}
+        self._verified_rows = 0
+        self._differences: int | None = None
+        self._proven_at: float | None = None
         self._commit, self._apply = HistogramCounter(), HistogramCounter()
         self._rows: dict[str, int] = {}
         self._batches = self._batch_transactions = self._batch_rows = self._batch_limit = 0
@@ -184,6 +187,15 @@ class StreamMeasures:
         self._distance = distance_bytes
         self._retention = (retention_seconds, time.monotonic())
 
+    def note_verified(self, rows: int) -> None:
+        """Count rows that the scrub has compared. Only its thread calls it."""
+        self._verified_rows += rows
+
+    def note_proofs(self, differences: int, oldest_age_seconds: float | None) -> None:
+        """Take what the state says of compared rows: how many differ, and how old the oldest proof of a table is."""
+        self._differences = differences
+        self._proven_at = None if oldest_age_seconds is None else time.monotonic() - oldest_age_seconds
+
     def forget_distance(self) -> None:
         """Take note that the primary or the secondary does not answer. How long the log is kept stays a lower bound."""
         self._distance = None
@@ -219,6 +231,9 @@ class StreamMeasures:
             writer_token=self.writer_token,
             memory_bytes=self._memory_bytes(),
             tables=self.tables,
+            verified_rows=self._verified_rows,
+            row_differences=self._differences,
+            proven_at=self._proven_at,
         )
 
     def _memory_bytes(self) -> int | None:

@@ -336,6 +336,27 @@ METRICS: tuple[Metric, ...] = (
         _counted(lambda m: m.writer_token),
     ),
     Metric(
+        "replica_verify_rows_total",
+        _COUNTER,
+        "Rows that the scrub of the stream has compared.",
+        (),
+        _counted(lambda m: m.verified_rows),
+    ),
+    Metric(
+        "replica_verify_differences",
+        _GAUGE,
+        "Rows that are known to differ, read each 30 s.",
+        (),
+        _counted(lambda m: m.row_differences),
+    ),
+    Metric(
+        "replica_verify_proof_age_seconds",
+        _GAUGE,
+        "Seconds since the table was proven that was proven the longest time ago; no value before that.",
+        (),
+        _since(lambda m: m.proven_at),
+    ),
+    Metric(
         "replica_worker_deaths_total",
         _COUNTER,
         "Worker processes that died and were started again.",

@@ -12,6 +12,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.key_literals import check_key
@@ -34,7 +35,19 @@ _DIFFERENCE_COLUMNS = (
 )
 
 
+_CHANGED_COLUMNS = (
+    "kind", "differing_columns", "row_count", "seen_file", "seen_pos", "seen_gtid", "seen_at", "primary_row",
+    "secondary_row",
+)  # fmt: skip
+PROOF_TABLES = frozenset({"verify_run", "verify_range", "verify_difference"})
 _HASH = re.compile(r"(?:[0-9a-f]{64})?")
+
+
+class RunKind(StrEnum):
+    """Who compares rows: the command, or the scrub of a running stream."""
+
+    COMMAND = "command"
+    SCRUB = "scrub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +102,26 @@ class Proof:
     differences: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ProofSummary:
+    """What is known of all tables of an instance.
+
+    Attributes:
+        differences: the number of rows that differ.
+        oldest: the table of which a part was proven the longest time ago, None if no table was compared.
+        oldest_age_seconds: how long ago that was, by the secondary's clock.
+    """
+
+    differences: int = 0
+    oldest: TableName | None = None
+    oldest_age_seconds: float | None = None
+
+
 class ProofStore:
     """One instance's rows in `verify_run`, `verify_range` and `verify_difference`. Several threads may write."""
 
-    def __init__(self, session: Session, state_schema: str, instance: str) -> None:
+    def __init__(self, session: Session, state_schema: str, instance: str, kind: RunKind = RunKind.COMMAND) -> None:
+        self._kind = kind
         self._session = session
         self._schema = quote(state_schema)
         self._instance = instance
@@ -102,7 +131,7 @@ class ProofStore:
         """Return the last run, None if there was none."""
         row = self._session.row(
             "SELECT run_number, patterns, is_done, refused, started_at, ended_at "
-            f"FROM {self._schema}.verify_run WHERE {self._is_ours}"
+            f"FROM {self._schema}.verify_run WHERE {self._is_ours} AND kind = '{self._kind}'"
         )
         if row is None:
             return None
@@ -111,12 +140,20 @@ class ProofStore:
         reasons = json.loads(str(refused)) if refused else {}
         return Run(int(number), names, bool(is_done), reasons, _utc(started_at), _utc(ended_at))
 
-    def begin_run(self, number: int, patterns: Sequence[str]) -> None:
-        """Write that a run begins."""
-        self._execute(
-            f"REPLACE INTO {self._schema}.verify_run (instance, run_number, patterns, started_at) VALUES "
-            f"({text_literal(self._instance)}, {number}, {text_literal(chr(10).join(patterns))}, UTC_TIMESTAMP(6))"
+    def begin_run(self, patterns: Sequence[str]) -> int:
+        """Write that a run begins, and return its number. It is larger than those of all runs before it."""
+        row = self._session.row(
+            f"SELECT COALESCE(MAX(run_number), 0) + 1 FROM (SELECT run_number FROM {self._schema}.verify_run "
+            f"WHERE {self._is_ours} UNION ALL SELECT MAX(run_number) FROM {self._schema}.verify_range "
+            f"WHERE {self._is_ours}) AS used"
         )
+        number = int(row[0]) if row else 1
+        self._execute(
+            f"REPLACE INTO {self._schema}.verify_run (instance, kind, run_number, patterns, started_at) VALUES "
+            f"({text_literal(self._instance)}, '{self._kind}', {number}, {text_literal(chr(10).join(patterns))}, "
+            "UTC_TIMESTAMP(6))"
+        )
+        return number
 
     def end_run(self, number: int, refused: dict[str, str]) -> None:
         """Write that all tables of a run are decided, except for those that could not be compared."""
@@ -182,7 +219,7 @@ class ProofStore:
             self._session.execute_as_one([s.encode() for s in statements])
 
     def add_difference(self, number: int, difference: Difference) -> None:
-        """Write a row that differs; a row that is already known is written again."""
+        """Write a row that differs; a row that is already known is written again, unless a later run has written it."""
         d = difference
         values = ", ".join(map(text_literal, (d.kind, _json(d.key), d.row_hash, json.dumps(d.columns))))
         identity = f"{self._key_of(d.table)}, '{row_id(d)}', {number}"
@@ -190,10 +227,12 @@ class ProofStore:
             "NULL" if row is None else text_literal(_json(row)) for row in (d.primary_row, d.secondary_row)
         )
         self._execute(
-            f"REPLACE INTO {self._schema}.verify_difference (instance, schema_name, table_name, row_id, run_number, "
+            f"INSERT INTO {self._schema}.verify_difference (instance, schema_name, table_name, row_id, run_number, "
             "kind, key_values, row_hash, differing_columns, row_count, seen_file, seen_pos, seen_gtid, seen_at, "
             f"primary_row, secondary_row) VALUES ({identity}, {values}, {d.count}, "
-            f"{_position_values(d.position)}, UTC_TIMESTAMP(6), {rows})"
+            f"{_position_values(d.position)}, UTC_TIMESTAMP(6), {rows}) ON DUPLICATE KEY UPDATE "
+            "run_number = GREATEST(run_number, VALUES(run_number)), "
+            + ", ".join(f"{name} = VALUES({name})" for name in _CHANGED_COLUMNS)
         )
 
     def forget_statement(self, difference: Difference) -> bytes:
@@ -246,6 +285,23 @@ class ProofStore:
             (TableName(_text(schema), _text(table)), DifferenceKind(_text(kind))): int(count)
             for schema, table, kind, count in rows
         }
+
+    def summary(self) -> ProofSummary:
+        """Return the number of rows that differ, and the table that was proven the longest time ago."""
+        differences = f"SELECT COALESCE(SUM(row_count), 0) FROM {self._schema}.verify_difference WHERE {self._is_ours}"
+        oldest = (
+            f"SELECT schema_name, table_name, MIN(proven_at) AS at FROM {self._schema}.verify_range "
+            f"WHERE {self._is_ours} GROUP BY schema_name, table_name ORDER BY at LIMIT 1"
+        )
+        row = self._session.row(
+            f"SELECT ({differences}), o.schema_name, o.table_name, TIMESTAMPDIFF(MICROSECOND, o.at, UTC_TIMESTAMP(6)) "
+            f"FROM (SELECT 1) AS one LEFT JOIN ({oldest}) AS o ON TRUE"
+        )
+        if row is None:
+            return ProofSummary()
+        count, schema, table, age = row
+        name = None if schema is None else TableName(_text(schema), _text(table))
+        return ProofSummary(int(count), name, None if age is None else int(age) / 1e6)
 
     def proofs(self) -> list[Proof]:
         """Return what is proven of each table, by name."""

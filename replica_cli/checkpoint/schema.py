@@ -113,16 +113,18 @@ _STREAM_STATUS = f"""
     snapshot MEDIUMTEXT NULL
 """
 
-# The last run of `verify`, or of the scrub of a stream. Runs are numbered; `refused` is a JSON object with the tables
-# that could not be compared.
+# The last run of `verify run`, and the one of the scrub of a stream. Their numbers are different. `refused` is a JSON
+# object with the tables that could not be compared.
 _VERIFY_RUN = f"""
-    instance {_NAME} NOT NULL PRIMARY KEY,
+    instance {_NAME} NOT NULL,
+    kind VARCHAR(8) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     run_number INT UNSIGNED NOT NULL,
     patterns MEDIUMTEXT NOT NULL,
     is_done TINYINT NOT NULL DEFAULT 0,
     refused MEDIUMTEXT NULL,
     started_at DATETIME(6) NOT NULL,
-    ended_at DATETIME(6) NULL
+    ended_at DATETIME(6) NULL,
+    PRIMARY KEY (instance, kind)
 """
 
 # One row for each part of a table that was compared in a run: after `low_key` up to `high_key`, NULL for the start and

@@ -26,3 +26,9 @@ def take_verify_lock(session: Session, state_schema: str, instance: str) -> None
     raise LockHeld(
         f"{instance}: another process compares its rows{connection}", hint="wait until it has ended, or end it"
     )
+
+
+def is_verifying(session: Session, state_schema: str, instance: str) -> bool:
+    """Return True if a process holds the lock. Raises ServerError."""
+    row = session.row("SELECT IS_USED_LOCK(%s)", verify_lock_name(state_schema, instance))
+    return row is not None and row[0] is not None

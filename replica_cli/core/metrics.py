@@ -64,6 +64,9 @@ class StreamMetrics:
         writer_token: the fencing token.
         memory_bytes: the resident memory of the worker process.
         tables: tables that have a record, by state. Live tables have none.
+        verified_rows: rows that the scrub has compared.
+        row_differences: rows that are known to differ.
+        proven_at: when the table that was proven the longest time ago was proven; None if no table was.
     """
 
     rows: Mapping[str, int] = field(default_factory=dict)
@@ -89,6 +92,9 @@ class StreamMetrics:
     writer_token: int | None = None
     memory_bytes: int | None = None
     tables: Mapping[str, int] = field(default_factory=dict)
+    verified_rows: int = 0
+    row_differences: int | None = None
+    proven_at: float | None = None
 
     def lag_at(self, now: float) -> float | None:
         """Return the lag at a monotonic time."""

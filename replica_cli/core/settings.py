@@ -398,20 +398,23 @@ class Settings:
         """Return how many connections to the primary are needed: docs/how-it-works/processes.md lists them.
 
         For each secondary at least the dump connection and one for questions. At most also: the health monitor, the
-        dump connection and the questions of a catch-up, a short one, and two for each copy worker. The copy workers
-        have ended when a catch-up begins.
+        dump connection and the questions of a catch-up, a short one, three for the scrub, and two for each copy worker.
+        The copy workers have ended when a catch-up begins.
         """
-        return self._sessions(is_primary=True, least=2, most=6, per_worker=2)
+        scrub = 3 if self.verify.rate else 0
+        return self._sessions(is_primary=True, least=2, most=6 + scrub, per_worker=2)
 
     @property
     def secondary_sessions(self) -> SessionNeed:
         """Return how many connections to a secondary are needed: docs/how-it-works/processes.md lists them.
 
         At least the writer, the catalog, the heartbeat and a short one. At most also: the health monitor, the locks,
-        the prefetch, the re-sync's session for records, one that asks for the lock of a table, and three for each copy
-        worker (writer, secondary, altering). A catch-up has two of its own, but no copy worker runs then.
+        the prefetch, the re-sync's session for records, one that asks for the lock of a table, four for the scrub, and
+        three for each copy worker (writer, secondary, altering). A catch-up has two of its own, but no copy worker runs
+        then.
         """
-        return self._sessions(is_primary=False, least=4, most=9, per_worker=3)
+        scrub = 4 if self.verify.rate else 0
+        return self._sessions(is_primary=False, least=4, most=9 + scrub, per_worker=3)
 
     def _sessions(self, *, is_primary: bool, least: int, most: int, per_worker: int) -> SessionNeed:
         # The primary has the connections of all streams. A secondary has those of one stream.

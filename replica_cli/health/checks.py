@@ -197,6 +197,33 @@ def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[Ta
     return HealthCheck("quarantined-tables", CRITICAL, message, hint, len(names), "tables", instance)
 
 
+def check_rows(state: InstanceState, instance: str, max_age_seconds: float) -> HealthCheck | None:
+    """Check that no row is known to differ, and that no table was proven too long ago.
+
+    Args:
+        state: the state of the instance.
+        instance: its name.
+        max_age_seconds: how old a proof may be, 0 for no limit.
+
+    Returns:
+        None if no rows were compared yet and none have to be.
+    """
+    proofs = state.proofs
+    if proofs is None or (proofs.oldest is None and not proofs.differences and not max_age_seconds):
+        return None
+    if proofs.differences:
+        message = f"{counted(proofs.differences, 'row')} differ from the primary's"
+        hint = "`replica verify show` names them, `replica verify repair` corrects them"
+        return HealthCheck("rows", WARNING, message, hint, proofs.differences, "rows", instance)
+    if proofs.oldest_age_seconds is None:
+        return HealthCheck("rows", WARNING, "no rows were compared yet", "`replica verify run`", instance=instance)
+    message = f"no row is known to differ; {proofs.oldest} was proven {duration(proofs.oldest_age_seconds)} ago"
+    if max_age_seconds and proofs.oldest_age_seconds > max_age_seconds:
+        message = f"{message}, more than {duration(max_age_seconds)}"
+        return HealthCheck("rows", WARNING, message, "`replica verify run`", 0, "rows", instance)
+    return HealthCheck("rows", OK, message, value=0, unit="rows", instance=instance)
+
+
 def check_transfer(state: InstanceState, instance: str) -> HealthCheck:
     """Check that no copy is unfinished."""
     if not state.unfinished:

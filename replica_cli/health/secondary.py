@@ -11,12 +11,14 @@ from replica_cli.checkpoint.layout import instances_of
 from replica_cli.checkpoint.migration_3 import load_records
 from replica_cli.checkpoint.positions import PositionStore, SavedPosition
 from replica_cli.checkpoint.progress import ProgressStore
+from replica_cli.checkpoint.proofs import PROOF_TABLES, ProofStore
 from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.core.status import ENDED, NOT_STREAMED, STREAMING_PHASES, TableState
 from replica_cli.health.copy_status import copy_status, read_progress
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
 
 if TYPE_CHECKING:
+    from replica_cli.checkpoint.proofs import ProofSummary
     from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.limiting import Part
     from replica_cli.core.status import CopyStatus, TableProgress
@@ -33,7 +35,7 @@ class InstanceState:
 
     `saved_at` is a UTC time with time zone, and `saved_age_seconds` is how long ago that was. `progress` has the tables
     of an unfinished copy; it is empty if there is none. `others` are other instances that have a position; it is only
-    read if this one has none.
+    read if this one has none. `proofs` is None if the state schema has no tables for them.
     """
 
     saved: SavedPosition | None = None
@@ -43,6 +45,7 @@ class InstanceState:
     tables: tuple[TableRecord, ...] = ()
     progress: tuple[TableProgress, ...] = ()
     others: tuple[str, ...] = ()
+    proofs: ProofSummary | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -125,7 +128,8 @@ def read_state(
     beat = BeatStore(session, state_schema, instance).load() if "stream_status" in existing else None
     records = load_records(session, state_schema, instance, existing)
     others = () if saved is not None else tuple(instances_of(session, state_schema, existing))
-    state = InstanceState(beat=beat, tables=tuple(records.values()), others=others)
+    proofs = ProofStore(session, state_schema, instance).summary() if existing >= PROOF_TABLES else None
+    state = InstanceState(beat=beat, tables=tuple(records.values()), others=others, proofs=proofs)
     if state.unfinished:
         counts = ProgressStore(session, state_schema, instance).counts()
         state = replace(state, progress=read_progress(state.tables, counts, beat, is_alive=state.is_alive))

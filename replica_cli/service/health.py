@@ -16,6 +16,7 @@ from replica_cli.health.checks import (
     check_position,
     check_quarantine,
     check_retention,
+    check_rows,
     check_transfer,
     check_watch,
 )
@@ -122,6 +123,7 @@ def _state_checks(
         check_moving(session, settings.state_schema, state, distance, instance),
         check_quarantine(state, instance, gone=primary.lacks([t.name for t in state.quarantined])),
         check_transfer(state, instance),
+        check_rows(state, instance, settings.verify.max_age_seconds),
         None if view.is_lost else check_retention(primary_view, state, instance),
     ]
     answered = {check.name for check in checks if check is not None and check.level is not HealthLevel.UNKNOWN}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.proofs import ProofStore
+from replica_cli.checkpoint.proofs import PROOF_TABLES, ProofStore, RunKind
 from replica_cli.checkpoint.schema import existing_state_tables
 from replica_cli.core.reports.verify import ProofReport, TableState
 from replica_cli.mysql.session import connect
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from replica_cli.core.settings import Server, Settings
 
-_TABLES = frozenset({"verify_run", "verify_range", "verify_difference"})
-
 
 def show_proofs(settings: Settings, secondaries: Sequence[Server], differences_limit: int) -> tuple[ProofReport, ...]:
     """Return what is proven on each secondary, with the first rows that differ. Reads only.
@@ -27,10 +25,11 @@ def show_proofs(settings: Settings, secondaries: Sequence[Server], differences_l
 
     def show(server: Server) -> ProofReport:
         with connect(server, settings.network) as session:
-            if not existing_state_tables(session, settings.state_schema) >= _TABLES:
+            if not existing_state_tables(session, settings.state_schema) >= PROOF_TABLES:
                 return ProofReport(server.name)
             store = ProofStore(session, settings.state_schema, server.name)
             run = store.last_run()
+            newest = run or ProofStore(session, settings.state_schema, server.name, RunKind.SCRUB).last_run()
             tables = tuple(
                 TableState(p.table, p.row_count, p.position, p.proven_at, p.is_whole, p.differences)
                 for p in store.proofs()
@@ -38,11 +37,11 @@ def show_proofs(settings: Settings, secondaries: Sequence[Server], differences_l
             return ProofReport(
                 server.name,
                 tables,
-                tuple(sorted(run.refused.items())) if run else (),
+                tuple(sorted(newest.refused.items())) if newest else (),
                 tuple(islice(store.differences(), differences_limit)),
                 sum(store.difference_counts().values()),
                 is_unfinished=run is not None and not run.is_done,
-                has_run=run is not None,
+                has_run=newest is not None,
             )
 
     return ask_each(secondaries, show, lambda server, failure: ProofReport(server.name, failure=failure))

@@ -113,11 +113,9 @@ class _Run:
         last = self._store.last_run()
         is_resumed = self._is_resumed(last)
         patterns = last.patterns if is_resumed and last is not None else self._request.tables
-        number = (last.number if last is not None else 0) + (0 if is_resumed else 1)
         plan = self._plan(patterns)
+        number = last.number if is_resumed and last is not None else self._store.begin_run(patterns)
         progress = self._store.progress(number) if is_resumed else {}
-        if not is_resumed:
-            self._store.begin_run(number, patterns)
         outcome, failure = None, None
         try:
             outcome = run(self._work(plan, number), plan.tables, progress, stop)

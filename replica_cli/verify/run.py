@@ -63,6 +63,8 @@ class Work:
         wants_rows: the differences contain the values of the rows.
         report: takes the progress.
         on_difference: takes each difference.
+        hold: returns why the run must wait besides the limits, an empty text if it need not.
+        largest_first: begin with the largest tables; otherwise the order is that of the caller.
     """
 
     settings: Settings
@@ -78,6 +80,8 @@ class Work:
     wants_rows: bool
     report: Callable[[VerifyProgress], None]
     on_difference: Callable[[Difference], None]
+    hold: Callable[[], str] = lambda: ""
+    largest_first: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class Outcome:
 def run(
     work: Work, tables: Sequence[VerifiedTable], progress: Mapping[TableName, Progress], stop: StopToken
 ) -> Outcome:
-    """Compare tables, the largest first.
+    """Compare tables.
 
     Args:
         work: what is compared, and with what.
@@ -128,7 +132,7 @@ class _Shared:
         self.undecided: dict[TableName, str] = {}
         self.waiting: queue.SimpleQueue[VerifiedTable] = queue.SimpleQueue()
         done = {name for name, p in progress.items() if p.is_at_end}
-        for table in sorted(tables, key=lambda t: -t.rows_estimated):
+        for table in sorted(tables, key=lambda t: -t.rows_estimated) if work.largest_first else tables:
             if table.name not in done:
                 self.waiting.put(table)
         self._estimates = {t.name: t.rows_estimated for t in tables if t.name not in done}
@@ -248,7 +252,7 @@ class _Worker:
     def _wait_for_rest(self, run: TableRun) -> None:
         """Wait while a server is busy, or the stream is behind. No snapshot is open meanwhile."""
         while time.monotonic() - self._guarded_at > _GUARD_SECONDS and not self._shared.is_over:
-            reason = self._guard.reason()
+            reason = self._work.hold() or self._guard.reason()
             if not reason:
                 self._guarded_at = time.monotonic()
                 return

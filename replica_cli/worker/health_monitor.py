@@ -127,7 +127,7 @@ class HealthMonitor:
     def _run_checks(self) -> Iterator[HealthCheck | None]:
         # Imported at the first check, half a minute after the start: a stream that ends before does not load these
         # modules.
-        from replica_cli.health.checks import check_position, check_quarantine, check_retention  # noqa: PLC0415
+        from replica_cli.health.checks import check_position, check_quarantine, check_retention, check_rows  # noqa: PLC0415
         from replica_cli.health.distance import measure  # noqa: PLC0415
         from replica_cli.health.retention import retention_seconds  # noqa: PLC0415
 
@@ -151,6 +151,9 @@ class HealthMonitor:
             yield check_position(primary, state, instance, error=view.error)
             yield check_retention(primary, state, instance)
         yield check_quarantine(state, instance)
+        if state.proofs is not None:
+            self._publisher.measures.note_proofs(state.proofs.differences, state.proofs.oldest_age_seconds)
+        yield check_rows(state, instance, self._settings.verify.max_age_seconds)
         if view.is_lost:
             self._request_position_check()
         if primary.facts is not None:

@@ -12,7 +12,7 @@ from replica_cli.mysql.catalog import table_definitions
 from replica_cli.mysql.late_cryptography import complete_driver
 from replica_cli.reader import boundary, dump
 from replica_cli.resync import resync
-from replica_cli.runtime import factory, instance_view, primary_session, repairing
+from replica_cli.runtime import factory, instance_view, primary_session, repairing, scrubbing
 from replica_cli.transfer import connections, lock_waits, make_tables, run, scratch_tables
 from replica_cli.transfer.planning import cascade_groups, plan, plan_changes
 
@@ -34,6 +34,7 @@ __all__ = [
     "resync",
     "run",
     "scratch_tables",
+    "scrubbing",
     "secondary",
     "table_definitions",
 ]

@@ -36,6 +36,7 @@ from replica_cli.worker.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from replica_cli.runtime.scrubbing import Scrub
     from replica_cli.worker.messages import WorkerConfig
 
 logger = logging.getLogger(__name__)
@@ -133,18 +134,21 @@ def _run(config: WorkerConfig, pipe: Connection) -> None:
         request_state_check=worker.request_state_check,
     )
     monitor = HealthMonitor(config.settings, config.server, publisher, worker.request_position_check)
+    scrub = None if config.request.until_caught_up else _make_scrub(config, publisher)
 
     def take(settings: Settings) -> None:
         logging.getLogger("replica_cli").setLevel(settings.logging.level)
         watch.max_lag_seconds = settings.max_lag_seconds
         heartbeat.take(settings)
         monitor.take(settings)
+        if scrub is not None:
+            scrub.take(settings)
         worker.take(settings)
 
     listen = partial(_listen, pipe, terminated, stop, send=send, take=take, abort=worker.abort)
     threading.Thread(target=listen, name="supervisor messages", daemon=True).start()
     try:
-        with heartbeat, monitor:
+        with heartbeat, monitor, scrub or contextlib.nullcontext():
             report = worker.run()
     except Exception as error:
         extra = {"tag": str(Tag.PANIC), "instance": config.server.name}
@@ -155,6 +159,12 @@ def _run(config: WorkerConfig, pipe: Connection) -> None:
         )  # fmt: skip
     send(report)
     pipe.close()
+
+
+def _make_scrub(config: WorkerConfig, publisher: StatusPublisher) -> Scrub:
+    from replica_cli.runtime.scrubbing import Scrub  # noqa: PLC0415 - worker/preload.py loads it before
+
+    return Scrub(config.settings, config.server, publisher)
 
 
 def _listen(

@@ -36,6 +36,9 @@ def metrics(**changes: Any) -> StreamMetrics:
         retention_seconds=86400.0,
         retention_known_at=now - 40,
         writer_token=11,
+        verified_rows=900,
+        row_differences=3,
+        proven_at=time.monotonic() - 3600,
         memory_bytes=100 << 20,
         tables={"quarantined": 1},
     )

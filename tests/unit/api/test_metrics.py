@@ -56,6 +56,7 @@ def test_a_stream_has_all_metrics() -> None:
         "replica_distance_bytes": 123456, "replica_queue_bytes": 4096, "replica_batch_transactions": 5,
         "replica_batch_rows": 9, "replica_batch_limit_transactions": 100, "replica_transfer_rows": 5,
         "replica_transfer_rows_estimated": 9, "replica_writer_token": 11, "replica_worker_deaths_total": 2,
+        "replica_verify_rows_total": 900, "replica_verify_differences": 3,
     }  # fmt: skip
     assert values["replica_memory_bytes/worker"] == 100 << 20
     assert values["replica_memory_bytes/supervisor"] > 5 << 20

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from replica_cli.checkpoint.proofs import ProofSummary
 from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryError, ReplicaError
 from replica_cli.core.limiting import Part
@@ -21,6 +22,7 @@ from replica_cli.health.checks import (
     check_position,
     check_quarantine,
     check_retention,
+    check_rows,
     check_transfer,
     check_watch,
 )
@@ -336,3 +338,27 @@ class TestRetention:
         check = check_retention(view, saved_at(Position("bin.000002", 4)), "db2")
         assert check is not None
         assert check.level is OK
+
+
+class TestRows:
+    def test_nothing_is_said_before_the_first_comparison(self) -> None:
+        assert check_rows(state(), "db2", 0.0) is None
+        assert check_rows(replace(state(), proofs=ProofSummary()), "db2", 0.0) is None
+
+    def test_rows_that_differ_are_a_warning(self) -> None:
+        check = check_rows(replace(state(), proofs=ProofSummary(3, ITEMS, 60.0)), "db2", 0.0)
+        assert check is not None
+        assert (check.level, check.value) == (WARNING, 3)
+        assert "verify repair" in check.hint
+
+    @pytest.mark.parametrize(("limit", "level"), [(0.0, OK), (DAY, OK), (HOUR, WARNING)])
+    def test_an_old_proof_is_a_warning_if_there_is_a_limit(self, limit: float, level: HealthLevel) -> None:
+        check = check_rows(replace(state(), proofs=ProofSummary(0, ITEMS, 2 * HOUR)), "db2", limit)
+        assert check is not None
+        assert check.level is level
+        assert f"{ITEMS} was proven 2h00m ago" in check.message
+
+    def test_a_limit_asks_for_a_first_comparison(self) -> None:
+        check = check_rows(replace(state(), proofs=ProofSummary()), "db2", DAY)
+        assert check is not None
+        assert (check.level, check.hint) == (WARNING, "`replica verify run`")
