@@ -33,9 +33,9 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class HashCost:
-    """The CPU seconds in which a server read all rows of the table once by a query, in each round."""
+    """The CPU seconds in which a server read all rows of a table once by a query, in each round."""
 
-    server: str
+    work: str
     query: str
     rows: int
     cpu_seconds: tuple[float, ...]

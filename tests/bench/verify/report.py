@@ -21,7 +21,7 @@ _MIB = 2**20
 _COSTS = ("tables", "way", "seconds", "min-max", "CPU s: primary + secondary", f"times {CHECKSUM}", "times pt",
           "own CPU s", "own MiB", "MB moved", "of the data", "others' CPU")  # fmt: skip
 _LOADS = ("load", "contestant", "seconds", "min-max", "written after", "CPU s: primary + secondary", "note")
-_HASHES = ("server", "query", "CPU us for a row", f"times {CHECKSUM}", "times pt")
+_HASHES = ("table", "query", "CPU us for a row", f"times {CHECKSUM}", "times pt")
 _GOALS = ("work", "what", "must be", "measured", "")
 _MOST_CPU, _MOST_CPU_OF_PT, _LEAST_SPEED, _MOST_MOVED, _MOST_LOSS = 2.5, 1.0, 1.5, 0.01, 0.10
 
@@ -146,6 +146,6 @@ def _load_cells(lines: dict[str, Line]) -> Iterator[tuple[str, ...]]:
 
 
 def _hash_cells(record: Record, cost: HashCost) -> tuple[str, ...]:
-    others = {other.query: other for other in record.hashes if other.server == cost.server}
+    others = {other.query: other for other in record.hashes if other.work == cost.work}
     ratios = (f"{cost.microseconds / max(others[name].microseconds, 0.001):.2f}" for name in (CHECKSUM, PT))
-    return (cost.server, cost.query, f"{cost.microseconds:.2f}", *ratios)
+    return (cost.work, cost.query, f"{cost.microseconds:.2f}", *ratios)
