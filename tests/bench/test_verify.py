@@ -58,7 +58,7 @@ def test_goals_compare_the_ways_and_the_load() -> None:
         timing = Timing(seconds, supervisor=Cost(0.2, 50 << 20))
         return Run(work, "fast", contestant, 1, timing, primary_cpu_seconds=cpu / 2, secondary_cpu_seconds=cpu / 2)
 
-    record = Record(Book(is_quiet=True), sizes={"bulk": Size(10, 1_000_000)})
+    record = Record(Book(is_quiet=True), sizes={"bulk": Size(10, 1_000_000)}, transactions={"load": 1000})
     for contestant, seconds, cpu in ((CHECKSUM, 1.0, 1.0), (PT, 3.0, 2.0), (VERIFY, 1.0, 3.0)):
         one = run("bulk", contestant, seconds, cpu)
         record.book.add(one)
@@ -75,4 +75,5 @@ def test_goals_compare_the_ways_and_the_load() -> None:
     ]
     plan = Plan((), rounds=1, divisor=1, has_large=False)
     assert "| bulk | replica verify run | 1.00 |" in as_text(plan, record)
+    assert "| load | verify run beside it | 10.00 | 10.00-10.00 |  | 100 |" in as_text(plan, record)
     assert '"moved_bytes": 2000.0' in as_json(plan, record)

@@ -16,7 +16,7 @@ from tests.bench.result import Run, Timing
 from tests.bench.rig import checksums, difference
 from tests.bench.sysbench import Sysbench
 from tests.bench.verify.costs import DURABILITY, streaming
-from tests.bench.verifying import Runs, verifying
+from tests.bench.verifying import verifying
 
 if TYPE_CHECKING:
     from replica_cli.sandbox.binaries import ServerBinary
@@ -55,6 +55,7 @@ def _measure(plan: Plan, record: Record, work: str, binary: ServerBinary) -> Non
         with primary.session(database=sysbench.SCHEMA) as session:
             session.execute("CREATE TABLE mark (id INT PRIMARY KEY)")
 
+    record.transactions[work] = data.transactions
     record.book.say(f"{work}: loading on {binary}")
     with streaming(record, binary, sysbench.SCHEMA, load) as rig:
         # The first writes after a start are slower.
@@ -66,7 +67,8 @@ def _measure(plan: Plan, record: Record, work: str, binary: ServerBinary) -> Non
                 meter = Meter(rig)
                 with verifying(rig) if name == VERIFIED else contextlib.nullcontext() as runs:
                     timing = _write(rig, data, marks)
-                run = meter.read(Run(work, DURABILITY, name, number), replace(timing, note=_note(timing, data, runs)))
+                timing = replace(timing, note="" if runs is None else str(runs))
+                run = meter.read(Run(work, DURABILITY, name, number), timing)
                 rig.checksums = checksums(rig.primary, rig.schema)
                 record.book.add(replace(run, problem=difference(rig)))
 
@@ -83,8 +85,3 @@ def _write(rig: Rig, data: Sysbench, mark: int) -> Timing:
                 raise RunFailed(f"not applied {_PATIENCE_SECONDS:.0f} s after it was written")
             StopToken().wait(_LOOK_SECONDS)
         return Timing(time.monotonic() - started, streaming_seconds=written - started)
-
-
-def _note(timing: Timing, data: Sysbench, runs: Runs | None) -> str:
-    rate = f"{data.transactions / timing.seconds:.0f} transactions a second"
-    return rate if runs is None else f"{rate}; {runs}"

@@ -48,10 +48,14 @@ class HashCost:
 
 @dataclass
 class Record:
-    """All results in order. The runs are in the book; `moved` has the bytes that each of them moved."""
+    """All results in order. The runs are in the book; `moved` has the bytes that each of them moved.
+
+    `sizes` and `transactions` have what the tables of a work are, and how many transactions each of its runs wrote.
+    """
 
     book: Book = field(default_factory=Book)
     sizes: dict[str, Size] = field(default_factory=dict)
+    transactions: dict[str, int] = field(default_factory=dict)
     moved: dict[Run, float] = field(default_factory=dict)
     hashes: list[HashCost] = field(default_factory=list)
 

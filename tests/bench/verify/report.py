@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _MIB = 2**20
 _COSTS = ("tables", "way", "seconds", "min-max", "CPU s: primary + secondary", f"times {CHECKSUM}", "times pt",
           "own CPU s", "own MiB", "MB moved", "of the data", "others' CPU")  # fmt: skip
-_LOADS = ("load", "contestant", "seconds", "min-max", "written after", "CPU s: primary + secondary", "note")
+_LOADS = ("load", "contestant", "seconds", "min-max", "written after", "transactions a second",
+          "CPU s: primary + secondary", "first round")  # fmt: skip
 _HASHES = ("table", "query", "CPU us for a row", f"times {CHECKSUM}", "times pt")
 _GOALS = ("work", "what", "must be", "measured", "")
 _MOST_CPU, _MOST_CPU_OF_PT, _LEAST_SPEED, _MOST_MOVED, _MOST_LOSS = 2.5, 1.0, 1.5, 0.01, 0.10
@@ -42,7 +43,7 @@ def as_text(plan: Plan, record: Record) -> str:
     parts = ["\n".join(f"- {name}: {value}" for name, value in _conditions(plan, record).items())]
     lines = _by_work(record)
     costs = [cells for found in lines.values() for cells in _cost_cells(record, found)]
-    loads = [cells for found in lines.values() for cells in _load_cells(found)]
+    loads = [cells for found in lines.values() for cells in _load_cells(record, found)]
     hashes = [_hash_cells(record, cost) for cost in record.hashes]
     goals = [(v.work, v.what, v.wanted, v.measured, "met" if v.is_met else "NOT MET") for v in verdicts_of(record)]
     parts += [
@@ -135,12 +136,13 @@ def _cost_cells(record: Record, lines: dict[str, Line]) -> Iterator[tuple[str, .
         )  # fmt: skip
 
 
-def _load_cells(lines: dict[str, Line]) -> Iterator[tuple[str, ...]]:
+def _load_cells(record: Record, lines: dict[str, Line]) -> Iterator[tuple[str, ...]]:
     for name in (name for name in (ALONE, VERIFIED) if name in lines):
         line = lines[name]
         written = f"{line.streaming_seconds:.2f}" if line.streaming_seconds is not None else ""
         yield (
             line.work, name, f"{line.seconds:.2f}", f"{line.fastest:.2f}-{line.slowest:.2f}", written,
+            f"{record.transactions[line.work] / line.seconds:.0f}",
             f"{line.primary_cpu_seconds:.2f} + {line.secondary_cpu_seconds:.2f}", line.note,
         )  # fmt: skip
 
