@@ -11,10 +11,12 @@ from tests.bench.growth import command as growth
 from tests.bench.plan import Book, Plan
 from tests.bench.report import as_json, as_text
 from tests.bench.rig import DURABILITIES
+from tests.bench.verify import command as verify
 from tests.bench.works import works
 
 _EPILOG = """\
 `python -m tests.bench growth` measures how cost grows with tables, links and secondaries; it has options of its own.
+`python -m tests.bench verify` measures what it costs to compare rows, beside other ways; it has options of its own.
 
 Exit status: 0 when every run ended with equal tables, else 1 (bars that are not met do not count), 2 for wrong usage.
 """
@@ -24,6 +26,8 @@ def main() -> int:
     """Run what was asked for and print the report; return the exit status."""
     if sys.argv[1:2] == ["growth"]:
         return growth.main(sys.argv[2:])
+    if sys.argv[1:2] == ["verify"]:
+        return verify.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__, epilog=_EPILOG)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"works: {', '.join(works(Plan()))}; default: all")
     parser.add_argument("--pairs", type=int, default=3, help="runs of each contestant (default: 3)")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ROW_IMAGE, SQL, SINGLE, LIBRARY = "replica", "replica, SQL engine", "native single", "library, decoding alone"
 MYDUMPER_4 = "mydumper + myloader -t 4"
 PIPE, DUMP, MYDUMPER = "mariadb-binlog | mariadb", "mariadb-dump | mariadb", "mydumper + myloader -t 2"
+VERIFIED, VERIFIED_BEHIND = "verify run beside it", "verify run --max-lag 86400 beside it"
 LINK, LINK_20 = "replica, proxies", "replica, proxies of 20 ms"
 WORKERS_1, WORKERS_4 = "native 1 worker", "native 4 workers"
 MEMORY_LIMIT = 150 * 1024 * 1024
@@ -68,6 +69,8 @@ BARS = (
     Bar("mysql-oltp", ROW_IMAGE, WORKERS_1, 1.7),
     Bar("mysql-oltp", ROW_IMAGE, WORKERS_4, 1.7),
     Bar("link", LINK_20, LINK, 0.67),
+    Bar("oltp-verify", VERIFIED, ROW_IMAGE, 0.9),
+    Bar("oltp-verify", VERIFIED_BEHIND, ROW_IMAGE, 0.9),
     Bar("transfer-bulk", ROW_IMAGE, DUMP, 1.5),
     Bar("transfer-bulk", ROW_IMAGE, MYDUMPER, 1.1),
     Bar("transfer-oltp", ROW_IMAGE, DUMP, 1.5),

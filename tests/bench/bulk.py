@@ -28,7 +28,13 @@ _ROWS = """INSERT INTO `bulk`.line
         IF(n MOD 9 = 0, NULL, n / 7e0), DATE_ADD('2024-01-01', INTERVAL n SECOND),
         DATE_ADD('2024-02-01', INTERVAL n * 1013000 MICROSECOND), 1 + n MOD 3,
         IF(n MOD 4 = 0, NULL, REPEAT(CONCAT('note ', n, ' '), 1 + n MOD 6))
-    FROM (SELECT seq + {offset} AS n FROM seq_1_to_{count}) AS numbers"""
+    FROM (SELECT seq + {offset} AS n FROM {counted}) AS numbers"""
+# Numbers from 1, by whether the server is MariaDB: MySQL has no tables that count.
+_COUNTED = {
+    True: f"seq_1_to_{_BATCH}",
+    False: f"(WITH RECURSIVE one (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM one WHERE seq < {_BATCH}) "
+    "SELECT seq FROM one) AS counted",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Bulk:
         if self.is_one:
             session.begin()
         for number in range(count):
-            session.execute(_ROWS.format(offset=number * _BATCH, count=_BATCH))
+            session.execute(_ROWS.format(offset=number * _BATCH, counted=_COUNTED[session.is_mariadb]))
         if self.is_one:
             session.commit()
         return 1 if self.is_one else count

@@ -18,6 +18,7 @@ from tests.bench.native import Native
 from tests.bench.race import Race
 from tests.bench.sysbench import Sysbench
 from tests.bench.tools import BinlogPipe, DumpPipe, Mydumper
+from tests.bench.verifying import OursVerified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +57,12 @@ def works(plan: Plan) -> Mapping[str, Work]:
         "listening": OursListening(no_clients),
         "scraped": OursListening(scraping),
     }
+    verified: dict[str, Contestant] = {
+        bars.ROW_IMAGE: OursListening(),
+        bars.VERIFIED: OursVerified(),
+        # By default a comparison waits for a stream that is far behind, as this one is for most of the time.
+        bars.VERIFIED_BEHIND: OursVerified(("--max-lag", "86400")),
+    }
     made: tuple[Work, ...] = (
         Race("oltp", sysbench.SCHEMA, oltp, {**engines, **single}, parallel=PARALLEL, readers=library),
         Race("bulk", bulk.SCHEMA, Bulk(rows), {**engines, **single, bars.PIPE: BinlogPipe()}, readers=library),
@@ -77,6 +84,7 @@ def works(plan: Plan) -> Mapping[str, Work]:
         Latency("latency-500", followers, 10_000 // small, per_second=500),
         # Longer than the others: the HTTP server is loaded once, and a difference of a few percent is to be seen.
         Race("oltp-http", sysbench.SCHEMA, replace(oltp, transactions=400_000 // small), scraped),
+        Race("oltp-verify", sysbench.SCHEMA, replace(oltp, transactions=400_000 // small), verified),
         Latency("latency-http", listening, 10_000 // small, per_second=500),
     )
     return {work.name: work for work in made}

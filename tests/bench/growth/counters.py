@@ -35,7 +35,7 @@ class Counters:
             **{f"{name}_cpu": costs[name].cpu_seconds - self._cpu[name].cpu_seconds for name in costs},
             **{f"{name}_statements": done[f"{name} questions"] for name in costs},
             **{f"{name}_sent": done[f"{name} bytes_sent"] / 1e6 for name in costs},
-            "secondary_received": done["secondary bytes_received"] / 1e6,
+            **{f"{name}_received": done[f"{name} bytes_received"] / 1e6 for name in costs},
             "secondary_log": done["secondary log"] / 1e6,
             "secondary_commits": done["secondary binlog_commits"],
             **{f"{name}_connections": done[f"{name} connections"] for name in costs},
