@@ -73,8 +73,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one table is compared in a run: after `last_key`, or to its end."""
+    """How far one table is compared in a run: after `last_key`, or to its end. `definition` says what was compared."""
 
+    definition: str
     range_count: int
     last_key: bytes | None
     is_at_end: bool
@@ -169,7 +170,7 @@ class ProofStore:
             StateBroken: a row has content that this program never writes.
         """
         rows = self._session.rows(
-            "SELECT r.schema_name, r.table_name, l.last, r.high_key, l.row_count FROM "
+            "SELECT r.schema_name, r.table_name, r.definition, l.last, r.high_key, l.row_count FROM "
             "(SELECT schema_name, table_name, MAX(range_number) AS last, SUM(row_count) AS row_count "
             f"FROM {self._schema}.verify_range WHERE {self._is_ours} AND run_number = {number} "
             f"GROUP BY schema_name, table_name) AS l JOIN {self._schema}.verify_range AS r "
@@ -177,7 +178,7 @@ class ProofStore:
             f"AND r.table_name = l.table_name AND r.run_number = {number} AND r.range_number = l.last"
         )
         progress = {}
-        for schema, table, last, high, count in rows:
+        for schema, table, definition, last, high, count in rows:
             name = TableName(_text(schema), _text(table))
             try:
                 key = check_key(None if high is None else bytes(high))
@@ -186,7 +187,7 @@ class ProofStore:
                     f"{self._session.server.name}: verify_range has a row of {name} that cannot be read: {error}",
                     hint="`replica verify run --restart` begins again",
                 ) from error
-            progress[name] = Progress(int(last), key, key is None, int(count or 0))
+            progress[name] = Progress(_text(definition), int(last), key, key is None, int(count or 0))
         return progress
 
     def first_positions(self, number: int) -> dict[TableName, Position]:
@@ -200,14 +201,18 @@ class ProofStore:
             for schema, table, file, pos, gtid in rows
         }
 
-    def add_range(self, number: int, table: TableName, range_number: int, proven: ProvenRange) -> None:
+    def forget_ranges(self, number: int, table: TableName) -> None:
+        """Delete what a run has proven of a table, because the table was altered meanwhile."""
+        self._execute(f"DELETE FROM {self._schema}.verify_range WHERE {self._is_of(table)} AND run_number = {number}")
+
+    def add_range(self, number: int, table: TableName, range_number: int, proven: ProvenRange, definition: str) -> None:
         """Write a part of a table that was compared. The last part replaces what earlier runs say of the table."""
         low, high = (None if key is None else f"({', '.join(key)})".encode() for key in (proven.low, proven.high))
         statement = (
             f"REPLACE INTO {self._schema}.verify_range (instance, schema_name, table_name, run_number, range_number, "
-            "low_key, high_key, row_count, proven_file, proven_pos, proven_gtid, proven_at) VALUES "
+            "low_key, high_key, row_count, definition, proven_file, proven_pos, proven_gtid, proven_at) VALUES "
             f"({self._key_of(table)}, {number}, {range_number}, {_bytes(low)}, {_bytes(high)}, {proven.rows}, "
-            f"{_position_values(proven.position)}, UTC_TIMESTAMP(6))"
+            f"'{definition}', {_position_values(proven.position)}, UTC_TIMESTAMP(6))"
         )
         statements = [statement]
         if proven.high is None:

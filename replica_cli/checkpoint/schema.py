@@ -128,7 +128,7 @@ _VERIFY_RUN = f"""
 """
 
 # One row for each part of a table that was compared in a run: after `low_key` up to `high_key`, NULL for the start and
-# the end of the table. The position is that of the secondary.
+# the end of the table. `definition` is the fingerprint of what was compared. The position is that of the secondary.
 _VERIFY_RANGE = f"""
     instance {_NAME} NOT NULL,
     schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
@@ -138,6 +138,7 @@ _VERIFY_RANGE = f"""
     low_key LONGBLOB NULL,
     high_key LONGBLOB NULL,
     row_count BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    definition CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     {_POSITION_COLUMNS.format("proven")},
     proven_at DATETIME(6) NOT NULL,
     PRIMARY KEY (instance, schema_name, table_name, run_number, range_number)

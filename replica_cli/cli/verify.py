@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import contextlib
+from datetime import UTC, datetime
+from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -23,8 +26,9 @@ from replica_cli.core.verification import DifferenceKind  # noqa: TC001 - typer 
 from replica_cli.documents.complete_commands import failures_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from replica_cli.cli.invocation import CommandContext
     from replica_cli.core.reports.repair import RepairReport
     from replica_cli.core.reports.verify import VerifyReport
 
@@ -101,11 +105,15 @@ MAX_DIFFERENCES = typer.Option(
     rich_help_panel="Behaviour",
 )
 
+SQL = typer.Option(
+    "--sql", metavar="FILE", help="Write statements that would correct the rows", rich_help_panel="Output"
+)
+HTML = typer.Option("--html", metavar="FILE", help="Write the result as one HTML page", rich_help_panel="Output")
 ONLY = typer.Option(
     "--only", help="Only this kind of difference (repeatable; default: all)", rich_help_panel="Selection"
 )
 
-_SHOWN_DIFFERENCES = 100
+_SHOWN_DIFFERENCES, _PAGE_DIFFERENCES = 100, 1000
 _commands = typer.Typer(cls=Group, help="Compare rows, and correct them", no_args_is_help=True)
 
 
@@ -130,6 +138,12 @@ def run(
     rate: Annotated[int, RATE] = 0,
     max_lag: Annotated[float | None, MAX_LAG] = None,
     max_differences: Annotated[int, MAX_DIFFERENCES] = 1000,
+    count_only: Annotated[
+        bool,
+        typer.Option("--count-only", help="Compare only the numbers of rows", rich_help_panel="Behaviour"),
+    ] = False,
+    sql: Annotated[Path | None, SQL] = None,
+    html: Annotated[Path | None, HTML] = None,
     values: Annotated[
         bool, typer.Option("--values", help="Store the values of rows that differ", rich_help_panel="Output")
     ] = False,
@@ -140,15 +154,60 @@ def run(
     if mode is VerifyMode.RESUME and tables:
         raise UsageError("`--resume` continues an unfinished run with its tables: leave out `--table`")
     context = invocation.load_context()
+    if sql is not None and len(context.secondaries) > 1:
+        raise UsageError("`--sql` writes the statements of one secondary", hint="add `--secondary NAME`")
     request = VerifyRequest(
-        context.secondaries, tables, mode, workers, rate, max_lag, max_differences, keeps_rows=values
-    )
-    title = f"replica verify against {context.settings.primary.name}"
-    from replica_cli.service.verify import run_verify  # noqa: PLC0415 - `--help` stays fast
+        context.secondaries, tables, mode, workers, rate, max_lag, max_differences,
+        is_count_only=count_only, keeps_rows=values, reports_rows=sql is not None,
+    )  # fmt: skip
+    _show_result(invocation, _compared(invocation, context, request, sql=sql, html=html))
 
-    with open_verify_reporter(context.form, title, is_colored=invocation.paint(to_stderr=True).is_on) as reporter:
+
+def _compared(
+    invocation: Invocation, context: CommandContext, request: VerifyRequest, *, sql: Path | None, html: Path | None
+) -> tuple[VerifyReport, ...]:
+    """Run the comparison, and write the files that are wanted."""
+    from replica_cli.service.correction_script import CorrectionScript  # noqa: PLC0415 - `--help` stays fast
+    from replica_cli.service.verify import run_verify  # noqa: PLC0415 - as above
+
+    title = f"replica verify against {context.settings.primary.name}"
+    is_colored = invocation.paint(to_stderr=True).is_on
+    with (
+        _opened(sql) as script,
+        _opened(html) as page,
+        open_verify_reporter(context.form, title, is_colored=is_colored) as shown,
+    ):
+        reporter = shown if script is None else CorrectionScript(script, context.settings.selection, shown)
         reports = run_verify(context.settings, request, reporter)
-    _show_result(invocation, reports)
+        if page is not None:
+            page.write(_page(context, reports))
+    return reports
+
+
+def _page(context: CommandContext, reports: Sequence[VerifyReport]) -> str:
+    from replica_cli.cli.output.verify_html import verify_page  # noqa: PLC0415 - as above
+    from replica_cli.service.proofs import show_proofs  # noqa: PLC0415 - as above
+
+    proofs = show_proofs(context.settings, context.secondaries, _PAGE_DIFFERENCES)
+    return verify_page(reports, proofs, context.settings.primary.name, datetime.now(UTC))
+
+
+@contextlib.contextmanager
+def _opened(path: Path | None) -> Iterator[TextIO | None]:
+    """Open a file before the work begins, so that a wrong path is an error at once.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if path is None:
+        yield None
+        return
+    try:
+        file = path.open("w", encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    with file:
+        yield file
 
 
 def _show_result(invocation: Invocation, reports: Sequence[VerifyReport]) -> None:

@@ -353,13 +353,14 @@ def verify_summary(reports: Sequence[VerifyReport], code: int) -> VerifySummary:
         "secondaries": [
             {
                 "instance": r.instance,
-                "is_equal": r.is_equal,
+                "is_equal": r.is_equal and not r.is_count_only,
+                "is_count_only": r.is_count_only,
                 "is_stopped": r.is_stopped,
                 "elapsed_milliseconds": r.elapsed_milliseconds,
                 "tables": [
                     {
                         "table": str(v.table),
-                        "is_equal": v.is_equal,
+                        "is_equal": v.is_equal and not r.is_count_only,
                         "rows": v.rows,
                         "missing": v.missing,
                         "extra": v.extra,

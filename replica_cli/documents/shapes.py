@@ -400,10 +400,11 @@ class TableVerdictDocument(TypedDict):
 
 
 class VerifiedSecondary(TypedDict):
-    """What a run found on one secondary."""
+    """What a run found on one secondary. With `is_count_only` nothing is proven, so `is_equal` is false everywhere."""
 
     instance: str
     is_equal: bool
+    is_count_only: bool
     is_stopped: bool
     elapsed_milliseconds: int
     tables: list[TableVerdictDocument]

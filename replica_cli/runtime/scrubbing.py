@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.checkpoint.proofs import ProofStore, RunKind
@@ -21,7 +22,7 @@ from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.log_part import LogParts
-from replica_cli.runtime.verify_tables import read_compared_tables
+from replica_cli.runtime.verify_tables import read_compared_table, read_compared_tables
 from replica_cli.stop import StopToken
 from replica_cli.verify.guard import LoadLimits
 from replica_cli.verify.run import Work, run
@@ -131,7 +132,9 @@ class Scrub:
                 rate=settings.verify.rate,
                 max_differences=_MAX_DIFFERENCES,
                 wants_rows=False,
+                keeps_rows=False,
                 report=self._note,
+                plan_again=partial(read_compared_table, settings, self._server),
                 on_difference=self._log_difference,
                 hold=lambda: self._reason_to_wait(secondary),
                 largest_first=False,

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 from replica_cli.core.selection import pattern_of
 from replica_cli.mysql.catalog.table_definitions import read_catalog, read_tables, selected_schemas
 from replica_cli.mysql.facts import read_facts
+from replica_cli.mysql.session import connect
 from replica_cli.sqlbuilder.rows.row_texts import Sides
-from replica_cli.verify.tables import NotComparable, VerifiedTable, cascade_parents, plan_table
+from replica_cli.verify.cascades import Cascades
+from replica_cli.verify.tables import NotComparable, VerifiedTable, cascades_into, plan_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from replica_cli.core.names import TableName
     from replica_cli.core.selection import Selection
+    from replica_cli.core.settings import Server, Settings
+    from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
 
@@ -40,20 +44,41 @@ def read_compared_tables(
 ) -> ComparedTables:
     """Return the selected tables whose names match a pattern, all if there is no pattern. Raises ServerError."""
     wanted = pattern_of(tuple(patterns)) if patterns else None
+    own = read_catalog(primary, selected_schemas(primary, selection))
+    names = [name for name in own if selection.target(name) is not None and (wanted is None or wanted.match(str(name)))]
+    return _compared(primary, secondary, own, selection, names)
+
+
+def read_compared_table(settings: Settings, server: Server, name: TableName) -> VerifiedTable | str:
+    """Return how to compare one table now, or why it cannot be compared. Raises ServerError."""
+    with (
+        connect(settings.primary, settings.network) as primary,
+        connect(server, settings.network) as secondary,
+    ):
+        selection = settings.selection
+        own = read_catalog(primary, [name.schema], [name])
+        if name not in own or selection.target(name) is None:
+            return "the primary does not have the table any more"
+        compared = _compared(primary, secondary, own, selection, [name])
+    return compared.tables[0] if compared.tables else compared.refused[name]
+
+
+def _compared(
+    primary: Session,
+    secondary: Session,
+    own: Mapping[TableName, TableDefinition],
+    selection: Selection,
+    names: Sequence[TableName],
+) -> ComparedTables:
     facts = read_facts(primary)
     sides = Sides(primary.is_mariadb, secondary.is_mariadb)
-    own = read_catalog(primary, selected_schemas(primary, selection))
-    targets = {
-        name: target
-        for name in own
-        if (target := selection.target(name)) is not None and (wanted is None or wanted.match(str(name)))
-    }
-    others = read_tables(secondary, list(targets.values()))
+    targets = {name: target for name in own if (target := selection.target(name)) is not None}
+    others = read_tables(secondary, [targets[name] for name in names])
     tables, refused = [], {}
-    for name, target in targets.items():
-        parents = () if facts.logs_cascades else cascade_parents(own[name], own)
+    for name in names:
+        cascades = Cascades() if facts.logs_cascades else cascades_into(own[name], own, targets)
         try:
-            tables.append(plan_table(own[name], others.get(target), sides, parents))
+            tables.append(plan_table(own[name], others.get(targets[name]), sides, cascades))
         except NotComparable as error:
             refused[name] = str(error)
     return ComparedTables(facts, tuple(tables), refused)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,8 @@ def run_repair(
             for server in request.secondaries
         ) as reports,
     ):
-        return tuple(report.result() for report in reports)
+        ended = (report.result() for report in reports)
+        return tuple(replace(r, failure=heard.coded(r.failure)) for r in ended)
 
 
 def _repair(

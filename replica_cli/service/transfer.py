@@ -6,7 +6,6 @@ A thread copies to each secondary; it runs copy workers, threads with connection
 from __future__ import annotations
 
 import logging
-import signal
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -149,14 +148,8 @@ def run_transfer(
         calling_at_stop(heard, lambda: reporter.on_stopping(_STOPPING)),
         in_threads(partial(copy, planned) for planned in plans) as copies,
     ):
-        return TransferReport(tuple(_with_signal(each.result(), heard.signal) for each in copies))
-
-
-def _with_signal(copy: CopyReport, number: int | None) -> CopyReport:
-    failure = copy.failure
-    if failure is None or failure.exit_code is not ExitCode.INTERRUPTED or number != signal.SIGTERM:
-        return copy
-    return replace(copy, failure=replace(failure, exit_code=ExitCode.TERMINATED))
+        reports = (each.result() for each in copies)
+        return TransferReport(tuple(replace(r, failure=heard.coded(r.failure)) for r in reports))
 
 
 def _copy(

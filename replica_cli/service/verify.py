@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.proofs import ProofStore
 from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.checkpoint.verify_lock import take_verify_lock
 from replica_cli.core.errors import Interrupted, ReplicaError, UnfinishedVerification, UsageError
 from replica_cli.core.reports.failure import Failure
@@ -20,11 +21,12 @@ from replica_cli.mysql.session import connect
 from replica_cli.runtime.broken_state import explained
 from replica_cli.runtime.log_part import LogParts
 from replica_cli.runtime.start_checks import connect_both
-from replica_cli.runtime.verify_tables import read_compared_tables
+from replica_cli.runtime.verify_tables import read_compared_table, read_compared_tables
 from replica_cli.side_by_side import in_threads
 from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
+from replica_cli.verify.counting import compare_counts
 from replica_cli.verify.guard import LoadLimits
-from replica_cli.verify.pairs import no_position
+from replica_cli.verify.pairs import Pairs, PairSessions, no_position
 from replica_cli.verify.run import Work, run
 
 if TYPE_CHECKING:
@@ -74,7 +76,8 @@ def run_verify(
             for server in request.secondaries
         ) as reports,
     ):
-        return tuple(report.result() for report in reports)
+        ended = (report.result() for report in reports)
+        return tuple(replace(r, failure=heard.coded(r.failure)) for r in ended)
 
 
 def _verify(
@@ -86,7 +89,8 @@ def _verify(
             create_state_schema(session, settings.state_schema)
             take_verify_lock(session, settings.state_schema, server.name)
             store = ProofStore(session, settings.state_schema, server.name)
-            report = _Run(settings, server, request, reporter, store).compare(stop)
+            comparison = _Run(settings, server, request, reporter, store)
+            report = comparison.count(stop) if request.is_count_only else comparison.compare(stop)
     except ReplicaError as error:
         report = VerifyReport(server.name, failure=Failure.of(explained(error, settings, server)))
     return replace(report, elapsed_milliseconds=int((time.monotonic() - started) * 1000))
@@ -108,6 +112,20 @@ class _Run:
         self._request = request
         self._reporter = reporter
         self._store = store
+
+    def count(self, stop: StopToken) -> VerifyReport:
+        """Compare only the numbers of rows. Nothing is stored."""
+        settings, key = self._settings, (self._settings.state_schema, self._server.name)
+        plan = self._plan(self._request.tables)
+        with connect_both(settings, self._server) as (primary, secondary):
+            sessions = PairSessions(primary, secondary, PositionStore(secondary, *key), TableLifecycle(secondary, *key))
+            pairs = Pairs(sessions, plan.facts, LogParts(settings, plan.facts).read, stop)
+            verdicts = [
+                compare_counts(pairs, table, primary, secondary, stop) for table in plan.tables if not stop.is_set
+            ]
+        verdicts += [TableVerdict(name, undecided=reason) for name, reason in plan.refused.items()]
+        ordered = tuple(sorted(verdicts, key=lambda v: v.table))
+        return VerifyReport(self._server.name, ordered, is_stopped=stop.is_set, is_count_only=True)
 
     def compare(self, stop: StopToken) -> VerifyReport:
         last = self._store.last_run()
@@ -164,8 +182,10 @@ class _Run:
             workers=request.workers,
             rate=request.rate,
             max_differences=request.max_differences,
-            wants_rows=request.keeps_rows,
+            wants_rows=request.keeps_rows or request.reports_rows,
+            keeps_rows=request.keeps_rows,
             report=self._reporter.on_progress,
+            plan_again=partial(read_compared_table, settings, self._server),
             on_difference=partial(self._reporter.on_difference, self._server.name),
         )
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from replica_cli.core.errors import ExitCode
 from replica_cli.stop import StopToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from replica_cli.core.reports.failure import Failure
 
 
 _POLL_SECONDS = 0.1
@@ -23,6 +26,12 @@ class StopSignals:
 
     token: StopToken
     signal: int | None = None
+
+    def coded(self, failure: Failure | None) -> Failure | None:
+        """Return the failure of work that a signal has interrupted with the exit code of that signal."""
+        if failure is None or failure.exit_code is not ExitCode.INTERRUPTED or self.signal != signal.SIGTERM:
+            return failure
+        return replace(failure, exit_code=ExitCode.TERMINATED)
 
 
 def draining_text(stop_signals: StopSignals, seconds: float) -> str:

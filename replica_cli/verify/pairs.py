@@ -109,6 +109,9 @@ class Pairs:
         self._tables = sessions.tables
         self._facts = facts
         self._read_log = read_log
+        # From which position the log is read, if a pair before has met an XA COMMIT without its rows. Each further pair
+        # reads from there, so it knows the rows of all that was prepared since then.
+        self._read_since: Position | None = None
         self._stop = stop
 
     @contextmanager
@@ -144,11 +147,14 @@ class Pairs:
             interval = Interval(shown, end, applied)
             touched = TouchedRows(tables, interval, wanted, limit=ROWS_LIMIT, keeps_values=keeps_values)
             if not interval.low.is_same(interval.high):
-                for transaction in self._read_log(interval.low, interval.high, touched.wants):
+                start = self._read_since or interval.low
+                for transaction in self._read_log(start, interval.high, touched.wants):
                     touched.take(transaction)
+                self._read_since = start if touched.has_unknown_xa else None
             records = self._tables.load()
             for session in (self._primary, self._secondary):
                 session.post(_BYTES)
+            touched.add_cascades(self._primary, self._secondary)
             yield Pair(interval, touched, records)
         finally:
             self._primary.rollback()

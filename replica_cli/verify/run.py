@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,15 @@ from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.errors import Interrupted
 from replica_cli.core.status import TableState
 from replica_cli.core.verification import VerifyProgress
+from replica_cli.core.wording import duration
+from replica_cli.mysql.errnos import (
+    ER_BAD_FIELD,
+    ER_KEY_DOES_NOT_EXIST,
+    ER_NO_SUCH_TABLE,
+    ER_TABLE_DEF_CHANGED,
+    QUERY_TIMEOUTS,
+    ServerError,
+)
 from replica_cli.mysql.session import connect
 from replica_cli.side_by_side import in_threads
 from replica_cli.verify.guard import LoadGuard
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.verification import Difference, ProvenRange, TableProof
     from replica_cli.mysql.facts import ServerFacts
+    from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
     from replica_cli.verify.guard import LoadLimits
     from replica_cli.verify.pairs import Pair, ReadLog
@@ -39,10 +49,17 @@ if TYPE_CHECKING:
 # How long the chunks of one pair of snapshots are compared. The snapshots keep old row versions on both servers.
 _GROUP_SECONDS = 10.0
 _AGAIN_SECONDS = 0.1
+# How often a table is compared from its beginning because it was altered.
+_ALTERATIONS = 5
+_ALTERED = frozenset({ER_TABLE_DEF_CHANGED, ER_NO_SUCH_TABLE, ER_BAD_FIELD, ER_KEY_DOES_NOT_EXIST})
 # How often a server is asked if it is busy, and how long a run waits before it asks again.
 _GUARD_SECONDS = 1.0
 # Over this time the rate is measured.
 _RATE_SECONDS = 5.0
+
+
+class _TooManyDifferencesError(Exception):
+    """More rows differ than the run may find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +78,10 @@ class Work:
         rate: how many rows a second are compared at most, 0 for no limit.
         max_differences: the run ends after this number of rows that differ, 0 for no limit.
         wants_rows: the differences contain the values of the rows.
+        keeps_rows: the values are stored too.
         report: takes the progress.
         on_difference: takes each difference.
+        plan_again: reads the definitions of a table again; returns how to compare it, or why that is not possible.
         hold: returns why the run must wait besides the limits, an empty text if it need not.
         largest_first: begin with the largest tables; otherwise the order is that of the caller.
     """
@@ -78,8 +97,10 @@ class Work:
     rate: int
     max_differences: int
     wants_rows: bool
+    keeps_rows: bool
     report: Callable[[VerifyProgress], None]
     on_difference: Callable[[Difference], None]
+    plan_again: Callable[[TableName], VerifiedTable | str]
     hold: Callable[[], str] = lambda: ""
     largest_first: bool = True
 
@@ -155,17 +176,24 @@ class _Shared:
 
     def add_difference(self, difference: Difference) -> None:
         """Store a difference."""
-        self._work.proofs.add_difference(self._work.run_number, difference)
+        kept = difference if self._work.keeps_rows else replace(difference, primary_row=None, secondary_row=None)
+        self._work.proofs.add_difference(self._work.run_number, kept)
         with self._lock:
             self._differences += difference.count
         self._work.on_difference(difference)
+        if self.has_too_many:
+            raise _TooManyDifferencesError
 
     def add_range(self, table: VerifiedTable, number: int, proven: ProvenRange) -> None:
         """Store a part of a table that is proven."""
-        self._work.proofs.add_range(self._work.run_number, table.name, number, proven)
+        self._work.proofs.add_range(self._work.run_number, table.name, number, proven, table.definition)
 
-    def note(self, table: TableRun, rows: int, *, waits_for: str = "") -> None:
-        """Report the progress after a step of a table."""
+    def forget_ranges(self, name: TableName) -> None:
+        """Forget what the run has proven of a table, because it was altered."""
+        self._work.proofs.forget_ranges(self._work.run_number, name)
+
+    def note(self, table: TableRun, rows: int, *, waits_for: str = "", is_over: bool = False) -> None:
+        """Report the progress after a step of a table, and after its last one, if the table `is_over`."""
         now = time.monotonic()
         proof = table.proof
         with self._lock:
@@ -173,12 +201,10 @@ class _Shared:
             self._samples.append((now, self._rows))
             while len(self._samples) > 2 and now - self._samples[1][0] > _RATE_SECONDS:
                 self._samples.pop(0)
-            if table.is_done:
+            if is_over:
                 self._proofs.pop(proof.table, None)
                 self._estimates.pop(proof.table, None)
                 self._done += 1
-                if table.undecided_reason:
-                    self.undecided[proof.table] = table.undecided_reason
             else:
                 self._proofs[proof.table] = proof
             report = self._snapshot(now, waits_for)
@@ -213,6 +239,8 @@ class _Worker:
         primary, secondary, primary_status, secondary_status = (
             stack.enter_context(connect(server, work.settings.network)) for server in (*servers, *servers)
         )
+        for session in (primary, secondary):
+            session.execute(_limit(session, work.settings.verify.snapshot_seconds))
         key = (work.settings.state_schema, work.server.name)
         self._primary, self._secondary = primary, secondary
         sessions = PairSessions(primary, secondary, PositionStore(secondary, *key), TableLifecycle(secondary, *key))
@@ -222,32 +250,84 @@ class _Worker:
         self._guarded_at = 0.0
 
     def compare(self, table: VerifiedTable) -> None:
-        """Compare a table to its end, or until the run must end."""
-        work, shared = self._work, self._shared
-        run = TableRun(
+        """Compare a table to its end, or until the run must end. If it is altered meanwhile, begin again."""
+        shared = self._shared
+        progress = shared.progress.get(table.name)
+        for _ in range(_ALTERATIONS):
+            if progress is not None and progress.definition != table.definition:
+                shared.forget_ranges(table.name)
+                progress = None
+            run = self._make_run(table, progress)
+            if (is_over := self._compare_to_the_end(run)) is None or shared.is_over:
+                return
+            current = self._work.plan_again(table.name)
+            if isinstance(current, str):
+                shared.refuse(table.name, current)
+                return
+            if is_over and current.definition == table.definition:
+                run.finish()
+                shared.note(run, 0, is_over=True)
+                return
+            shared.forget_ranges(table.name)
+            table, progress = current, None
+        shared.refuse(table.name, "it is altered all the time")
+
+    def _make_run(self, table: VerifiedTable, progress: Progress | None) -> TableRun:
+        return TableRun(
             table, self._primary, self._secondary,
-            progress=shared.progress.get(table.name),
-            report=shared.add_difference,
-            save=partial(shared.add_range, table),
-            wants_rows=work.wants_rows,
+            progress=progress,
+            report=self._shared.add_difference,
+            save=partial(self._shared.add_range, table),
+            wants_rows=self._work.wants_rows,
         )  # fmt: skip
+
+    def _compare_to_the_end(self, run: TableRun) -> bool | None:
+        """Compare until the table or the run is over.
+
+        Returns:
+            True if it is over, False if a server says that the table was altered, None if it cannot be compared.
+        """
+        work, shared, table = self._work, self._shared, run.table
         while not run.is_done and not shared.is_over:
             self._wait_for_rest(run)
             started_at = time.monotonic()
-            with self._pairs.open([table], {table.name: run.restless}) as pair:
-                if refusal := _refusal(pair.records.get(table.name)):
-                    shared.refuse(table.name, refusal)
-                    return
-                rows = 0
-                if window := _open_window(pair, table):
-                    run.postpone(window)
-                else:
-                    rows = run.step(pair, _GROUP_SECONDS, work.rate)
+            try:
+                rows = self._step(run)
+            except ServerError as error:
+                if error.errno in _ALTERED:
+                    return False
+                if error.errno not in QUERY_TIMEOUTS:
+                    raise
+                limit = duration(work.settings.verify.snapshot_seconds)
+                shared.refuse(table.name, f"its rows are not read within {limit} (REPLICA_VERIFY_SNAPSHOT)")
+                return None
+            if rows is None:
+                return None
             shared.note(run, rows)
             if not rows and not run.is_done:
                 shared.stop.wait(_AGAIN_SECONDS)
             elif work.rate:
                 shared.stop.wait(rows / work.rate - (time.monotonic() - started_at))
+        if run.undecided_reason:
+            shared.refuse(table.name, run.undecided_reason)
+            return None
+        return True
+
+    def _step(self, run: TableRun) -> int | None:
+        """Compare a part of a table in a new pair of snapshots.
+
+        Returns:
+            The number of rows that were compared, None if the table cannot be compared.
+        """
+        work, table = self._work, run.table
+        with self._pairs.open([table], {table.name: run.restless}) as pair:
+            if refusal := _refusal(pair.records.get(table.name)):
+                self._shared.refuse(table.name, refusal)
+                return None
+            if window := _open_window(pair, table):
+                run.postpone(window)
+                return 0
+            return run.step(pair, min(_GROUP_SECONDS, work.settings.verify.snapshot_seconds), work.rate)
 
     def _wait_for_rest(self, run: TableRun) -> None:
         """Wait while a server is busy, or the stream is behind. No snapshot is open meanwhile."""
@@ -268,11 +348,21 @@ def _work(work: Work, shared: _Shared) -> None:
                 table = shared.waiting.get_nowait()
             except queue.Empty:
                 return
-            worker.compare(table)
+            try:
+                worker.compare(table)
+            except _TooManyDifferencesError:
+                return
     if shared.stop.is_set:
         raise Interrupted(
             f"{work.server.name}: stopped before all rows were compared", hint="`replica verify run --resume` goes on"
         )
+
+
+def _limit(session: Session, seconds: float) -> str:
+    """Return the statement that limits the time of a query, and so the age of a snapshot."""
+    if session.is_mariadb:
+        return f"SET SESSION max_statement_time = {seconds}"
+    return f"SET SESSION max_execution_time = {int(seconds * 1000)}"
 
 
 def _refusal(record: TableRecord | None) -> str:

@@ -70,6 +70,11 @@ class Side:
             raise self._unreadable()
         return Sums(int(count or 0), int(first or 0), int(second or 0))
 
+    def count(self) -> int:
+        """Return the number of rows of the table."""
+        ((count,),) = self._session.texts(f"SELECT COUNT(*) FROM {self.table.all_rows}")
+        return int(count or 0)
+
     def sums_of(self, keys: Sequence[KeyLiterals], condition: str) -> Sums:
         """Return the sums of those rows of a condition that have one of some keys."""
         return sum((self.sums(part) for part in conditions_of(self.key, keys, condition)), Sums())

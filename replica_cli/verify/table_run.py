@@ -134,10 +134,18 @@ class TableRun:
             part.undecided.difference_update(step.decided)
         if step.proven is not None:
             self._unsaved.append(_Unsaved(step.proven, set(step.undecided)))
-        # In order: a run goes on after the last part that is stored.
+        # In order: a run goes on after the last part that is stored. The last part waits for `finish`.
+        while self._unsaved and not self._unsaved[0].undecided and self._unsaved[0].proven.high is not None:
+            self._save_first()
+
+    def finish(self) -> None:
+        """Store the last part of the table, after a check that the table was not altered meanwhile."""
         while self._unsaved and not self._unsaved[0].undecided:
-            self._saved_count += 1
-            self._save(self._saved_count, self._unsaved.pop(0).proven)
+            self._save_first()
+
+    def _save_first(self) -> None:
+        self._saved_count += 1
+        self._save(self._saved_count, self._unsaved.pop(0).proven)
 
     def _report(self, difference: Difference) -> None:
         self._differences += difference.count

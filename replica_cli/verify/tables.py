@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from replica_cli.core.column_types import FIXED_BINARIES, INTEGERS, TEXTS
 from replica_cli.sqlbuilder.rows.chunks import PagingKey, paging_key, source_of
 from replica_cli.sqlbuilder.rows.row_hashes import HashedTable
 from replica_cli.sqlbuilder.rows.row_texts import ComparedColumn, Sides, value_text
+from replica_cli.verify.cascades import CascadeEdge, Cascades, CascadeTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,21 +24,6 @@ class NotComparable(Exception):
     """A table cannot be compared; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class CascadeParent:
-    """A table whose deleted rows, and whose changed key columns, change rows of another table without a row event.
-
-    Attributes:
-        name: the primary's name.
-        logged: the columns that its row events contain.
-        columns: the columns that foreign keys refer to.
-    """
-
-    name: TableName
-    logged: tuple[Column, ...]
-    columns: frozenset[str]
-
-
 @dataclass(frozen=True)
 class VerifiedTable:
     """A table to compare.
@@ -45,7 +33,7 @@ class VerifiedTable:
         primary: the table on the primary, with its key.
         secondary: the table on the secondary, with the same key.
         logged: the columns that the primary's row events contain.
-        parents: the tables from which foreign keys cascade into this one, without row events of this one.
+        cascades: the foreign keys that change its rows without row events of its own.
         rows_estimated: the primary's estimate of the number of rows.
         is_versioned: all versions of its rows are compared.
     """
@@ -54,9 +42,15 @@ class VerifiedTable:
     primary: HashedTable
     secondary: HashedTable
     logged: tuple[Column, ...]
-    parents: tuple[CascadeParent, ...] = ()
+    cascades: Cascades
     rows_estimated: int = 0
     is_versioned: bool = False
+
+    @cached_property
+    def definition(self) -> str:
+        """Return a fingerprint of what is compared: another one means that the table was altered."""
+        texts = (self.primary.hashes_query(), self.secondary.hashes_query())
+        return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
     @property
     def key(self) -> PagingKey | None:
@@ -64,37 +58,41 @@ class VerifiedTable:
         return self.primary.key
 
 
-def cascade_parents(
-    table: TableDefinition, definitions: Mapping[TableName, TableDefinition]
-) -> tuple[CascadeParent, ...]:
-    """Return the tables from which foreign keys cascade into a table, directly or through others.
+def cascades_into(
+    table: TableDefinition, definitions: Mapping[TableName, TableDefinition], targets: Mapping[TableName, TableName]
+) -> Cascades:
+    """Return the foreign keys that change rows of a table without row events, directly or through other tables.
 
     Args:
         table: the table.
         definitions: the primary's tables.
+        targets: the names of the replicated tables on the secondary.
     """
-    columns: dict[TableName, set[str]] = {}
-    waiting = [table]
+    edges: list[CascadeEdge] = []
+    seen, waiting = {table.name}, [table]
     while waiting:
-        for key in waiting.pop().foreign_keys:
-            if not key.acts:
-                continue
-            parent = definitions.get(key.parent)
-            if key.parent not in columns and parent is not None:
-                waiting.append(parent)
-            columns.setdefault(key.parent, set()).update(key.parent_columns)
-    return tuple(
-        CascadeParent(name, definitions[name].logged_columns, frozenset(names))
-        for name, names in columns.items()
-        if name in definitions
+        child = waiting.pop()
+        for key in child.foreign_keys:
+            if key.acts and key.parent in definitions and key.parent in targets and child.name in targets:
+                edges.append(CascadeEdge(key.parent, child.name, key.parent_columns, key.columns))
+                if key.parent not in seen:
+                    seen.add(key.parent)
+                    waiting.append(definitions[key.parent])
+    if not edges:
+        return Cascades()
+    columns = {name: sorted({c for e in edges if e.parent == name for c in e.parent_columns}) for name in seen}
+    tables = (
+        CascadeTable(name, targets[name], definitions[name].logged_columns, tuple(columns[name]))
+        for name in sorted(seen)
     )
+    return Cascades(tuple(tables), tuple(edges))
 
 
 def plan_table(
     primary: TableDefinition,
     secondary: TableDefinition | None,
     sides: Sides,
-    parents: tuple[CascadeParent, ...] = (),
+    cascades: Cascades,
 ) -> VerifiedTable:
     """Return how to compare a table.
 
@@ -102,7 +100,7 @@ def plan_table(
         primary: its definition on the primary.
         secondary: its definition on the secondary, None if the table does not exist there.
         sides: the flavours of the primary and of the secondary.
-        parents: the tables from which foreign keys cascade into this one, without row events of this one.
+        cascades: the foreign keys that change its rows without row events of its own.
 
     Raises:
         NotComparable: the tables cannot be compared.
@@ -137,7 +135,7 @@ def plan_table(
         HashedTable(primary.name, source_of(primary, key), key, tuple(columns)),
         HashedTable(secondary.name, source_of(secondary, other_key), other_key, tuple(other_columns)),
         logged,
-        parents,
+        cascades,
         primary.estimated_rows,
         primary.is_versioned and secondary.is_versioned,
     )

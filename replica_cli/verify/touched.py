@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from replica_cli.core.errors import ApplyRefused
-from replica_cli.core.events import CASCADES_ARE_LOGGED, RowEvent, RowKind, XaPhase
+from replica_cli.core.events import RowEvent, RowKind, XaPhase
 from replica_cli.decoder.compile import compile_rows, compile_updates
 from replica_cli.decoder.form import Form, Output
+from replica_cli.verify.cascades import ParentChanges, TooManyCascades, cascaded_keys
 from replica_cli.verify.image_texts import ImageTexts
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.table import Column
     from replica_cli.decoder.compile import RowsFunction
+    from replica_cli.mysql.session import Session
     from replica_cli.sqlbuilder.rows.chunks import KeyLiterals
-    from replica_cli.verify.tables import CascadeParent, VerifiedTable
+    from replica_cli.verify.tables import VerifiedTable
 
 ABSENT = ""
 """In place of a row's hash: there is no such row."""
@@ -85,6 +87,7 @@ class _TableChanges:
     keys: dict[KeyLiterals, str | None] = field(default_factory=dict)
     values: dict[KeyLiterals, tuple[bytes, ...] | None] = field(default_factory=dict)
     balance: Counter[str] = field(default_factory=Counter)
+    more_rows: int | None = 0
 
 
 class TouchedRows:
@@ -92,6 +95,7 @@ class TouchedRows:
 
     Attributes:
         uncertain: tables of which it is not known which rows were changed.
+        has_unknown_xa: an XA transaction was committed whose rows are in an earlier part of the log.
     """
 
     def __init__(
@@ -115,7 +119,7 @@ class TouchedRows:
         """
         self._keeps_values = keeps_values
         self._changed = {t.name: _TableChanges(t) for t in tables}
-        self._cascades = _Cascades(c.table for c in self._changed.values())
+        self._parents = ParentChanges(c.table for c in self._changed.values())
         self._interval = interval
         self._wanted = wanted
         self._wants_all = interval.is_behind
@@ -123,10 +127,11 @@ class TouchedRows:
         self._readers: dict[RowHead, _RowReader] = {}
         self._prepared: dict[str, dict[TableName, list[_Change]]] = {}
         self.uncertain: set[TableName] = set()
+        self.has_unknown_xa = False
 
     def wants(self, name: TableName) -> bool:
         """Return True if the row events of a table count."""
-        return name in self._changed or self._cascades.has(name)
+        return name in self._changed or self._parents.wants(name)
 
     def keys(self, name: TableName) -> Mapping[KeyLiterals, str | None]:
         """Return the changed keys of a table, each with the hash of the row at the secondary's position.
@@ -149,12 +154,44 @@ class TouchedRows:
         """
         return self._changed[name].balance
 
+    def add_cascades(self, primary: Session, secondary: Session) -> None:
+        """Add the rows that foreign keys have changed, inside both snapshots.
+
+        It is not known what these rows were, nor how many there were.
+        """
+        if not any(self._parents.values.values()):
+            return
+        for name, changed in self._changed.items():
+            if not changed.table.cascades.edges or name in self.uncertain:
+                continue
+            changed.more_rows = None
+            if changed.table.key is None:
+                self.uncertain.add(name)
+                continue
+            try:
+                for key in cascaded_keys(changed.table, self._parents, primary, secondary):
+                    changed.keys[key] = None
+            except TooManyCascades:
+                self.uncertain.add(name)
+
+    def more_rows(self, name: TableName) -> int | None:
+        """Return how many rows the secondary has more than the primary's snapshot; None if it is not known."""
+        return None if name in self.uncertain else self._changed[name].more_rows
+
     def take(self, transaction: Transaction) -> None:
-        """Add the rows that a transaction changes."""
+        """Add the rows that a transaction changes.
+
+        Of a transaction that has ended at the first position or before it, only what an XA PREPARE announces counts.
+        """
+        step = transaction.xa
+        if transaction.is_end and self._interval.low.at_least(transaction.end):
+            if step is not None and step.phase is not XaPhase.PREPARE:
+                self._prepared.pop(step.xid, None)
+            if step is None or step.phase is not XaPhase.PREPARE:
+                return
         if transaction.is_rolled_back:
             # Rows of its pieces before this one do not count.
             self._doubt()
-        step = transaction.xa
         if step is None or (step.phase is XaPhase.COMMIT and transaction.changes):
             for name, changes in self._changes(transaction):
                 self._add(name, changes, transaction)
@@ -171,6 +208,7 @@ class TouchedRows:
         prepared = self._prepared.pop(xid, None)
         if prepared is None:
             # Its rows are in an earlier part of the log.
+            self.has_unknown_xa = True
             self._doubt()
             return
         for name, changes in prepared.items():
@@ -186,7 +224,8 @@ class TouchedRows:
                 self._doubt()
                 continue
             name = change.table.name
-            self.uncertain |= self._cascades.reached_by(change)
+            if not self._parents.take(change):
+                self._doubt()
             if name in self._changed and name not in self.uncertain:
                 try:
                     yield name, self._reader(change).read(change)
@@ -208,8 +247,14 @@ class TouchedRows:
         changed = self._changed[name]
         # The positions are boundaries between transactions: one that begins before a position has ended at it.
         is_applied = not transaction.start.at_least(self._interval.applied)
+        sign = self._sign(transaction, is_applied=is_applied)
+        more = sum((after is not None) - (before is not None) for before, after in changes)
+        if sign is None and more:
+            changed.more_rows = None
+        elif changed.more_rows is not None:
+            changed.more_rows += more * (sign or 0)
         if changed.table.key is None:
-            self._add_to_balance(changed, changes, transaction, is_applied=is_applied)
+            self._add_to_balance(changed, changes, sign)
         else:
             self._add_to_keys(changed, changes, is_applied=is_applied)
         if len(changed.keys) + len(changed.balance) > self._limit:
@@ -231,18 +276,21 @@ class TouchedRows:
                     if self._keeps_values:
                         changed.values[key] = None if image is None else image.values
 
-    def _add_to_balance(
-        self, changed: _TableChanges, changes: Sequence[_Change], transaction: Transaction, *, is_applied: bool
-    ) -> None:
+    def _sign(self, transaction: Transaction, *, is_applied: bool) -> int | None:
+        """Return 1 if the secondary has a transaction that the primary's snapshot does not show, -1 if it lacks one.
+
+        0 if both have it or lack it, None if the primary's snapshot may show it or not.
+        """
         interval = self._interval
         is_after = transaction.start.at_least(interval.end)
         if not is_after and transaction.start.at_least(interval.shown):
-            # The primary's snapshot may show this transaction or not.
+            return None
+        return (1 if is_applied else 0) - (0 if is_after else 1)
+
+    def _add_to_balance(self, changed: _TableChanges, changes: Sequence[_Change], sign: int | None) -> None:
+        if sign is None:
             self.uncertain.add(changed.table.name)
             return
-        # After the primary's snapshot and applied: the secondary has it in addition. Before it and not applied: the
-        # secondary lacks it.
-        sign = (1 if is_applied else 0) - (0 if is_after else 1)
         for before, after in changes if sign else ():
             for image, number in ((before, -sign), (after, sign)):
                 if image is None:
@@ -264,45 +312,6 @@ def _states(before: _Image | None, after: _Image | None) -> Iterator[tuple[KeyLi
         yield before.key, before, None
     if after is not None:
         yield after.key, None, after
-
-
-class _Cascades:
-    """Finds the tables into which a foreign key cascades without a row event."""
-
-    def __init__(self, tables: Iterable[VerifiedTable]) -> None:
-        self._parents: dict[TableName, list[tuple[TableName, CascadeParent]]] = {}
-        for table in tables:
-            for parent in table.parents:
-                self._parents.setdefault(parent.name, []).append((table.name, parent))
-        self._functions: dict[tuple[RowHead, TableName], RowsFunction] = {}
-
-    def has(self, name: TableName) -> bool:
-        """Return True if a change of a table may cascade."""
-        return name in self._parents
-
-    def reached_by(self, event: RowEvent) -> set[TableName]:
-        """Return the tables of which an event may have changed rows without an event of their own."""
-        children = self._parents.get(event.table.name)
-        if not children or event.kind is RowKind.INSERT or event.head.flags & CASCADES_ARE_LOGGED:
-            return set()
-        return {
-            child
-            for child, parent in children
-            if event.kind is RowKind.DELETE or self._changes_key(event, child, parent)
-        }
-
-    def _changes_key(self, event: RowEvent, child: TableName, parent: CascadeParent) -> bool:
-        try:
-            function = self._functions.get((event.head, child))
-            if function is None:
-                outputs = [Output(i, Form.RAW) for i, c in enumerate(parent.logged) if c.name in parent.columns]
-                present = (event.head.present, event.head.present_after)
-                function = compile_updates(event.table, parent.logged, outputs, outputs, *present)
-                self._functions[event.head, child] = function
-            rows = function(event.raw, event.head.rows_start, len(event.raw))
-        except ApplyRefused:
-            return True
-        return any(row[: len(row) // 2] != row[len(row) // 2 :] for row in rows)
 
 
 def _spelled(literal: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 from typing import TYPE_CHECKING, Any
@@ -168,3 +169,104 @@ def test_two_runs_exclude_each_other(replica: Replica) -> None:
 def test_without_a_saved_position_nothing_is_said_to_be_equal(replica: Replica) -> None:
     fill(replica)
     assert "replica transfer" in replica.run("verify", "run", code=11).stderr
+
+
+def test_a_table_that_is_altered_meanwhile_is_compared_with_its_new_columns(replica: Replica) -> None:
+    stream = started(replica)
+    slow = replica.start("verify", "run", "--json", "--rate", "1500", "--table", f"{replica.schema}.item")
+    wait_until(lambda: replica.state("SELECT COUNT(*) FROM verify_range")[0][0] > 0, "a proven range")
+    replica.on_primary("ALTER TABLE item ADD COLUMN more INT DEFAULT 7")
+    replica.wait_until_applied(stream)
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("UPDATE item SET more = 8 WHERE id = 3")
+    lines = slow.end().lines
+    assert [(x["key"], x["columns"]) for x in lines if x["type"] == "difference"] == [({"id": "3"}, ["more"])]
+    stream.end(signal.SIGTERM)
+
+
+def test_rows_of_xa_transactions_and_of_cascades_are_not_mistaken_for_differences(replica: Replica) -> None:
+    replica.on_primary(
+        "CREATE TABLE parent (id INT PRIMARY KEY)",
+        "CREATE TABLE child (id INT PRIMARY KEY, parent INT, n INT,"
+        " FOREIGN KEY (parent) REFERENCES parent (id) ON DELETE CASCADE)",
+    )
+    fill(replica)
+    with replica.primary.session(replica.schema) as session:
+        session.execute("INSERT INTO parent VALUES " + ",".join(f"({i})" for i in range(2000)))
+        session.execute("INSERT INTO child VALUES " + ",".join(f"({i},{i % 2000},0)" for i in range(8000)))
+    replica.run("transfer")
+    stream = replica.stream()
+    numbers = itertools.count()
+
+    def work(session: Session) -> None:
+        i = next(numbers)
+        session.execute(f"DELETE FROM parent WHERE id = {i % 2000}")
+        session.execute(f"XA START 'x{i}'")
+        session.execute(f"UPDATE item SET n = n + 1 WHERE id = {i % _ROWS + 1}")
+        session.execute(f"XA END 'x{i}'")
+        session.execute(f"XA PREPARE 'x{i}'")
+        session.execute(f"XA COMMIT 'x{i}'")
+
+    load = Load(replica.primary, replica.schema, work)
+    try:
+        for _ in range(3):
+            assert verdicts(replica, code=0) == {}
+    finally:
+        load.stop()
+    stream.end(signal.SIGTERM)
+
+
+def test_row_counts_alone_prove_nothing(replica: Replica) -> None:
+    stream = started(replica)
+    load = Load(replica.primary, replica.schema, write)
+    try:
+        (secondary,) = run(replica, "--count-only", code=0)[-1]["secondaries"]
+        assert not any(t["is_equal"] for t in secondary["tables"])
+        with replica.secondaries["db1"].session(replica.schema) as session:
+            session.execute("DELETE FROM item WHERE id = 1")
+            session.execute("INSERT INTO event VALUES (1, 'x', NULL), (1, 'x', NULL)")
+        assert verdicts(replica, "--count-only", code=3)["item"] == (1, 0, 0)
+        assert verdicts(replica, "--count-only", code=3)["event"] == (0, 2, 0)
+    finally:
+        load.stop()
+    stream.end(signal.SIGTERM)
+
+
+def test_the_script_corrects_the_rows_and_the_page_names_them(replica: Replica) -> None:
+    started(replica).end(signal.SIGTERM)
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        plant(session)
+    script, page = replica.folder / "correct.sql", replica.folder / "result.html"
+    replica.run("verify", "run", "--sql", str(script), "--html", str(page), code=3)
+    assert replica.state("SELECT COUNT(*) FROM verify_difference WHERE primary_row IS NOT NULL")[0][0] == 0
+    text = page.read_text()
+    assert "id=900001" in text
+    assert "<script" not in text
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        for line in script.read_text(errors="surrogateescape").splitlines():
+            if not line.startswith("--"):
+                session.execute(line.encode("utf-8", "surrogateescape"))
+    replica.assert_equal()
+    assert verdicts(replica, code=0) == {}
+
+
+def test_values_are_shown_only_if_the_run_has_stored_them(replica: Replica) -> None:
+    started(replica).end(signal.SIGTERM)
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("UPDATE item SET name = 'secret' WHERE id = 5")
+    run(replica, code=3)
+    assert "secret" not in replica.run("verify", "show", "--values", code=3).stdout
+    run(replica, "--values", code=3)
+    assert "secret" not in replica.run("verify", "show", code=3).stdout
+    assert "secondary: name='secret'" in replica.run("verify", "show", "--values", code=3).stdout
+
+
+def test_too_many_differences_end_the_run_politely(replica: Replica) -> None:
+    started(replica).end(signal.SIGTERM)
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("UPDATE item SET n = n + 1")
+    summary = run(replica, "--max-differences", "50", code=3)[-1]
+    (secondary,) = summary["secondaries"]
+    assert secondary["is_stopped"]
+    assert replica.state("SELECT COUNT(*) FROM verify_difference")[0][0] < _ROWS
+    assert "--resume" in replica.run("verify", "run", code=11).stderr

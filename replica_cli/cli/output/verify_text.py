@@ -52,6 +52,9 @@ def _sentence(report: VerifyReport, paint: Painter) -> str:
         return paint.bad(head + text)
     if undecided or report.is_stopped:
         return paint.doubtful(f"{head}no difference so far, but {counted(len(undecided), 'table')} not decided")
+    if report.is_count_only:
+        tables = counted(len(report.tables), "table")
+        return f"{head}the same numbers of rows in {tables}; their values were not compared"
     return paint.good(
         f"{head}equal: {counted(len(report.tables), 'table')}, {rows:,} rows, proven while both servers ran, in {took}"
     )

@@ -54,6 +54,7 @@ class VerifyReport:
 
     Attributes:
         is_stopped: the run ended before all tables were compared: a stop, or too many differences.
+        is_count_only: only the numbers of rows were compared.
         failure: the error that ended the run.
     """
 
@@ -62,6 +63,7 @@ class VerifyReport:
     elapsed_milliseconds: int = 0
     is_stopped: bool = False
     failure: Failure | None = None
+    is_count_only: bool = False
 
     @property
     def is_equal(self) -> bool:

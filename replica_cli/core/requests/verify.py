@@ -31,6 +31,7 @@ class VerifyRequest:
         max_differences: the run stops after this number of differences, 0 for no limit.
         is_count_only: compare only the numbers of rows.
         keeps_rows: store the values of the rows that differ.
+        reports_rows: give the values to the reporter.
     """
 
     secondaries: tuple[Server, ...]
@@ -42,6 +43,7 @@ class VerifyRequest:
     max_differences: int = 1000
     is_count_only: bool = False
     keeps_rows: bool = False
+    reports_rows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

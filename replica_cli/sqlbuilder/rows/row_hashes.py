@@ -44,6 +44,11 @@ class HashedTable:
     columns: tuple[ComparedColumn, ...]
 
     @property
+    def all_rows(self) -> str:
+        """Return the text after FROM to count all rows. No index is forced, so the server takes the smallest one."""
+        return quote_table(self.name) if self.key is not None else self.source
+
+    @property
     def documents(self) -> tuple[ComparedColumn, ...]:
         """Return the columns with documents that are text on the other server. The hash of a row is without them."""
         return tuple(c for c in self.columns if c.text.is_document_across)

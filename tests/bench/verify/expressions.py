@@ -10,6 +10,7 @@ from replica_cli.mysql.catalog.table_definitions import read_catalog
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.rows.chunks import where
 from replica_cli.sqlbuilder.rows.row_texts import Sides, text_of_row
+from replica_cli.verify.cascades import Cascades
 from replica_cli.verify.tables import plan_table
 from tests.bench.verify.ways import PT, chunk_query
 
@@ -31,7 +32,8 @@ DERIVED = "the same in a derived table"
 def hashed_table(session: Session, schema: str) -> HashedTable:
     """Return the only table of a schema as `replica verify run` hashes it."""
     (definition,) = read_catalog(session, [schema]).values()
-    return plan_table(definition, definition, Sides(session.is_mariadb, session.is_mariadb)).primary
+    sides = Sides(session.is_mariadb, session.is_mariadb)
+    return plan_table(definition, definition, sides, Cascades()).primary
 
 
 def queries(table: HashedTable, *, is_mariadb: bool) -> Mapping[str, Query]:
