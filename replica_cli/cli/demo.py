@@ -22,13 +22,14 @@ from replica_cli.core.settings import Logging
 HELP = help_text(
     "Show everything on a throwaway primary and two secondaries",
     "Starts three servers from the installed binaries in a temporary folder on free loopback ports, copies a sample "
-    "shop while it is written to, streams, changes a table, and compares everything at the end.",
+    "shop while it is written to, streams, changes a table, and proves that all rows are equal while the customers "
+    "still write (`replica verify run`). A comparison by other means checks that at the end.",
     examples=(
         ("See it work", "replica demo"),
         ("Leave the servers running and print settings for them", "replica demo --keep"),
     ),
     exit_codes=(ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.FOUND, ExitCode.INTERRUPTED),
-    meanings={0: "all tables are equal", 3: "tables differ"},
+    meanings={0: "all tables are equal, by both comparisons", 3: "tables differ"},
 )
 
 

@@ -490,6 +490,9 @@ def demo_summary(report: DemoReport) -> DemoSummary:
                 "rows_secondary": t.rows_secondary,
                 "is_equal": t.is_equal,
                 "detail": t.detail or None,
+                "rows_proven": t.rows_proven,
+                "proven_at": position_document(t.proven_at),
+                "is_proven": t.is_proven,
             }
             for t in report.tables
         ],

@@ -515,6 +515,9 @@ class ComparedTable(TypedDict):
     rows_secondary: int
     is_equal: bool
     detail: str | None
+    rows_proven: int
+    proven_at: PositionDocument | None
+    is_proven: bool
 
 
 class DemoSummary(TypedDict):

@@ -1,4 +1,4 @@
-"""Run `replica demo`: first copy, streaming, an altered table and a comparison, on servers that are removed afterwards.
+"""Run `replica demo`: first copy, streaming, an altered table and a proof, on servers that are removed afterwards.
 
 The main thread starts the servers and changes the primary. The stream runs in a thread, with its worker processes.
 """
@@ -15,6 +15,7 @@ from replica_cli.core.errors import ExitCode, Interrupted, ReplicaError
 from replica_cli.core.names import TableName
 from replica_cli.core.reports.demo import DemoReport, DemoTable
 from replica_cli.core.requests.stream import StreamRequest
+from replica_cli.core.requests.verify import VerifyRequest
 from replica_cli.core.status import STREAMING_PHASES
 from replica_cli.mysql.binlog.log_state import current_position
 from replica_cli.mysql.facts import read_facts
@@ -24,6 +25,7 @@ from replica_cli.sandbox.demo import DemoSandbox, DemoServer, add_column, env_te
 from replica_cli.sandbox.shop import SCHEMA
 from replica_cli.sandbox.writer import ShopWriter
 from replica_cli.service.stream import run_stream
+from replica_cli.service.verify import SilentVerify, verify_each
 from replica_cli.stop import StopToken
 from replica_cli.supervisor.signals import stopping_on_signals
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from replica_cli.core.reporter import Reporter
     from replica_cli.core.reports.stream import StreamReport
+    from replica_cli.core.reports.verify import TableVerdict
     from replica_cli.core.requests.demo import DemoRequest
     from replica_cli.core.settings import Settings
     from replica_cli.core.status import CopyProgress, WorkerStatus
@@ -130,6 +133,7 @@ class _Demo:
         self._sandbox = sandbox
         self._stop_signals = stop_signals
         self._env = sandbox.folder / ".env"
+        self._verdicts: dict[tuple[str, TableName], TableVerdict] = {}
 
     def run(self) -> DemoReport:
         started = time.monotonic()
@@ -146,7 +150,9 @@ class _Demo:
             rows = load_about(session, self._request.rows)
         self._note(f"{rows} rows in the shop; simulated customers begin to change them")
         stream_report = self._stream_and_play(settings, primary)
-        self._note("comparing every table on every secondary with the primary's")
+        self._note(
+            "a check of the check: comparing every table again, by other means, now that the customers have left"
+        )
         tables = tuple(table for secondary in secondaries for table in self._compared(primary, secondary))
         transfers = self._watch.transfers()
         return DemoReport(
@@ -185,6 +191,7 @@ class _Demo:
         with primary.session() as session:
             self._note(f"on the primary: {add_column(session, self._stop_signals.token)}")
         self._pause(stream, self._request.seconds / 2)
+        self._verify(settings)
         counts = writer.stop()
         self._note(
             f"the customers have left after {counts.transactions} transactions; waiting until both have caught up"
@@ -200,6 +207,19 @@ class _Demo:
 
         self._wait(stream, has_caught_up, "both secondaries caught up")
         self._note("both have caught up")
+
+    def _verify(self, settings: Settings) -> None:
+        """Prove that all rows are equal while the customers write."""
+        self._note("replica verify run: proving that all rows are equal, while the customers go on")
+        request = VerifyRequest(settings.secondaries)
+        for report in verify_each(settings, request, SilentVerify(), self._stop_signals.token):
+            self._check_stop()
+            if report.failure is not None:
+                raise ReplicaError(report.failure.message, hint=report.failure.hint)
+            rows = sum(v.rows for v in report.tables)
+            verdict = "proven equal" if report.is_equal else "NOT proven equal"
+            self._watch.on_note(report.instance, f"{rows} rows in {len(report.tables)} tables {verdict}")
+            self._verdicts.update({(report.instance, v.table): v for v in report.tables})
 
     def _wait(self, stream: _Stream, is_so: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -226,14 +246,19 @@ class _Demo:
         )
         if detail:
             self._watch.on_note(secondary.name, f"{comparison.schema}.{comparison.table}: {detail}")
+        name = TableName(comparison.schema, comparison.table)
+        verdict = self._verdicts.get((secondary.name, name))
         return DemoTable(
             instance=secondary.name,
-            table=TableName(comparison.schema, comparison.table),
+            table=name,
             rows_primary=comparison.rows_a or 0,
             rows_secondary=comparison.rows_b or 0,
             is_equal=comparison.is_equal,
             # The note holds the rows. The detail is one line of a table.
             detail="; ".join(line for line in detail.splitlines() if not line.startswith(" ")),
+            rows_proven=verdict.rows if verdict else 0,
+            proven_at=verdict.position if verdict else None,
+            is_proven=verdict is not None and verdict.is_equal,
         )
 
     def _keep_servers(self) -> str:

@@ -57,6 +57,19 @@ class VerifyReporter(Protocol):
         """Receive the request to stop; `message` says what happens before the end."""
 
 
+class SilentVerify:
+    """A reporter that shows nothing."""
+
+    def on_progress(self, progress: VerifyProgress) -> None:
+        """Ignore the progress."""
+
+    def on_difference(self, instance: str, difference: Difference) -> None:
+        """Ignore the difference."""
+
+    def on_stopping(self, message: str) -> None:
+        """Ignore the message."""
+
+
 def run_verify(
     settings: Settings, request: VerifyRequest, reporter: VerifyReporter, stop: StopToken | None = None
 ) -> tuple[VerifyReport, ...]:
@@ -68,16 +81,19 @@ def run_verify(
         reporter: receives the progress.
         stop: the token that ends all runs, None for a new one. SIGINT and SIGTERM set it.
     """
-    with (
-        stopping_on_signals(stop) as heard,
-        calling_at_stop(heard, lambda: reporter.on_stopping(_STOPPING)),
-        in_threads(
-            partial(_verify, settings.of(server.name), server, request, reporter, heard.token)
-            for server in request.secondaries
-        ) as reports,
-    ):
-        ended = (report.result() for report in reports)
-        return tuple(replace(r, failure=heard.coded(r.failure)) for r in ended)
+    with stopping_on_signals(stop) as heard, calling_at_stop(heard, lambda: reporter.on_stopping(_STOPPING)):
+        reports = verify_each(settings, request, reporter, heard.token)
+        return tuple(replace(r, failure=heard.coded(r.failure)) for r in reports)
+
+
+def verify_each(
+    settings: Settings, request: VerifyRequest, reporter: VerifyReporter, stop: StopToken
+) -> tuple[VerifyReport, ...]:
+    """Compare the rows of each secondary, side by side, as `run_verify` does, but hear no signals."""
+    with in_threads(
+        partial(_verify, settings.of(server.name), server, request, reporter, stop) for server in request.secondaries
+    ) as reports:
+        return tuple(report.result() for report in reports)
 
 
 def _verify(

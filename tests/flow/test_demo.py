@@ -80,6 +80,7 @@ def test_everything_is_copied_streamed_altered_and_equal(demo: Demo) -> None:
         (name, f"shop.{table}") for name in ("secondary1", "secondary2") for table in TABLES
     ]
     assert all(t["rows_primary"] == t["rows_secondary"] for t in result["tables"])
+    assert all(t["is_proven"] and t["rows_proven"] and t["proven_at"] for t in result["tables"])
     assert result["rows_streamed"] > 0
     notes = [line["message"] for line in ended.lines if line["type"] == "note"]
     assert any("ALTER TABLE" in note for note in notes)

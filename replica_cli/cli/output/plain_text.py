@@ -249,21 +249,22 @@ def stream_text(report: StreamReport, paint: Painter) -> str:
 
 @of_safe_texts
 def demo_text(report: DemoReport, paint: Painter) -> str:
-    """Return the comparison, and how many rows were copied and streamed in which time."""
+    """Return both comparisons, and how many rows were copied and streamed in which time."""
     rows = [
         (
             t.instance,
             str(t.table),
-            str(t.rows_primary),
-            str(t.rows_secondary),
+            str(t.rows_proven),
+            units.position_text(t.proven_at),
+            "equal" if t.is_proven else "NOT PROVEN",
             ("equal" if t.is_equal else "DIFFERENT") + (f" ({t.detail})" if t.detail else ""),
         )
         for t in report.tables
     ]
-    heads = ("SECONDARY", "TABLE", "ROWS ON PRIMARY", "ON SECONDARY", "RESULT")
+    heads = ("SECONDARY", "TABLE", "ROWS", "PROVEN AT", "WHILE WRITTEN", "AT THE END")
     verdict = paint.good("all tables are equal") if report.is_equal else paint.bad("tables differ")
     lines = [
-        columns(heads, rows, paint, right="llrrl"),
+        columns(heads, rows, paint, right="llrlll"),
         "",
         (
             f"{report.rows_transferred} rows transferred in {units.duration(report.transfer_seconds)}, "

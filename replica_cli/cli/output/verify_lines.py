@@ -105,19 +105,6 @@ class VerifyJson:
         write_document(documents.note_line("", message), is_line=True)
 
 
-class VerifySilence:
-    """Reports nothing."""
-
-    def on_progress(self, progress: VerifyProgress) -> None:
-        """Ignore the progress."""
-
-    def on_difference(self, instance: str, difference: Difference) -> None:
-        """Ignore the difference."""
-
-    def on_stopping(self, message: str) -> None:
-        """Ignore the message."""
-
-
 @contextlib.contextmanager
 def open_verify_reporter(form: ProgressForm, title: str, *, is_colored: bool) -> Iterator[VerifyReporter]:
     """Return a context that gives the reporter. A live display restores the terminal at the end of the context."""
@@ -127,4 +114,9 @@ def open_verify_reporter(form: ProgressForm, title: str, *, is_colored: bool) ->
         with LiveVerify(title, is_colored=is_colored).drawing() as reporter:
             yield reporter
         return
-    yield VerifyJson() if form == "json" else VerifySilence() if form == "silent" else VerifyLines()
+    if form == "silent":
+        from replica_cli.service.verify import SilentVerify  # noqa: PLC0415 - the service is loaded late
+
+        yield SilentVerify()
+        return
+    yield VerifyJson() if form == "json" else VerifyLines()

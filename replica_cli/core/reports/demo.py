@@ -6,12 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from replica_cli.core.position import Position
     from replica_cli.core.table import TableName
 
 
 @dataclass(frozen=True, slots=True)
 class DemoTable:
-    """The comparison of one table on one secondary with the same table on the primary."""
+    """The comparison of one table on one secondary with the same table on the primary.
+
+    Attributes:
+        rows_primary, rows_secondary: the numbers of rows at the end, when the writers have ended.
+        is_equal: the comparison at the end, which shares nothing with `replica`, says that the tables are equal.
+        detail: what it says that differs.
+        rows_proven: the number of rows that `verify` compared while the customers wrote.
+        proven_at: the position at which it compared the first of them.
+        is_proven: `verify` says that all of them are equal.
+    """
 
     instance: str
     table: TableName
@@ -19,6 +29,9 @@ class DemoTable:
     rows_secondary: int
     is_equal: bool
     detail: str = ""
+    rows_proven: int = 0
+    proven_at: Position | None = None
+    is_proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +47,5 @@ class DemoReport:
 
     @property
     def is_equal(self) -> bool:
-        """Return True if tables were compared and all of them are equal."""
-        return bool(self.tables) and all(t.is_equal for t in self.tables)
+        """Return True if tables were compared and all of them are equal, by both comparisons."""
+        return bool(self.tables) and all(t.is_equal and t.is_proven for t in self.tables)
