@@ -46,6 +46,9 @@ _OPAQUE = GEOMETRIES | {"vector"}
 _NUMBERED = LISTS | {"bit"}
 _WHOLE_NUMBERS = INTEGERS | {"year", "bit"}
 _UTF8MB4 = "utf8mb4"
+# With a plain '#' the columns decide the charset of the text: a server converts some of them into that of another one,
+# loses bytes on the way, or finds no charset for all. With an explicit collation the separator decides, and bytes stay.
+_SEPARATOR = "_binary'#' COLLATE `binary`"
 
 
 class TextForm(Enum):
@@ -140,7 +143,7 @@ def text_of_row(columns: Sequence[ComparedColumn]) -> str:
         for c in columns
         if c.text.is_long
     ]
-    joined = f"CONCAT_WS('#',{','.join([*shorts, *values])})" if shorts else "'#'"
+    joined = f"CONCAT_WS({_SEPARATOR},{','.join([*shorts, *values])})" if shorts else "'#'"
     return f"CONCAT({','.join([joined, *longs])})" if longs else joined
 
 
