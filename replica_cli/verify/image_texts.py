@@ -6,12 +6,14 @@ So a row that changes all the time is compared with what the log says that it wa
 from __future__ import annotations
 
 import hashlib
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from replica_cli.decoder.form import Form, Output
 from replica_cli.decoder.json_binary import json_text
 from replica_cli.sqlbuilder.rows.row_digests import real_text, unquoted
-from replica_cli.sqlbuilder.rows.row_texts import TextForm
+from replica_cli.sqlbuilder.rows.row_texts import CURRENT, TextForm
+from replica_cli.sqlbuilder.statements.system_versioning import LAST_MOMENTS
 from replica_cli.verify.sides import with_documents
 
 if TYPE_CHECKING:
@@ -88,10 +90,27 @@ def _real_without_sign_of_zero(_: ValueText, literal: bytes) -> bytes:
     return b"0" if made == b"-0" else made
 
 
+def _rounded_real(text: ValueText, literal: bytes) -> bytes:
+    value = float(literal)
+    shortest = Decimal(repr(value))
+    # A server does not write more digits than those that distinguish the number: it appends zeros. Fewer are rounded.
+    exact = Decimal(value) if -int(shortest.as_tuple().exponent) > text.digits else shortest
+    return f"{exact:.{text.digits}f}".encode()
+
+
+def _rounded_real_without_sign_of_zero(text: ValueText, literal: bytes) -> bytes:
+    return _rounded_real(text, b"0" if not float(literal) else literal)
+
+
 def _moment(text: ValueText, literal: bytes) -> bytes:
     made = unquoted(literal)
     whole, _, fraction = made.partition(b".")
     return whole + b"." + fraction.ljust(text.digits, b"0") if text.digits else made
+
+
+def _last_moment(_: ValueText, literal: bytes) -> bytes:
+    made = unquoted(literal)
+    return CURRENT.encode() if made.decode() in LAST_MOMENTS.values() else made
 
 
 def _hexadecimal(_: ValueText, literal: bytes) -> bytes:
@@ -114,7 +133,10 @@ _FUNCTIONS: dict[TextForm, Callable[[ValueText, bytes], bytes]] = {
     TextForm.NUMBER: _number,
     TextForm.REAL: _real,
     TextForm.REAL_WITHOUT_SIGN_OF_ZERO: _real_without_sign_of_zero,
+    TextForm.ROUNDED_REAL: _rounded_real,
+    TextForm.ROUNDED_REAL_WITHOUT_SIGN_OF_ZERO: _rounded_real_without_sign_of_zero,
     TextForm.MOMENT: _moment,
+    TextForm.LAST_MOMENT: _last_moment,
     TextForm.HEXADECIMAL: _hexadecimal,
     TextForm.BYTES: _length,
     TextForm.HASHED: _hashed,

@@ -46,6 +46,9 @@ _OPAQUE = GEOMETRIES | {"vector"}
 _NUMBERED = LISTS | {"bit"}
 _WHOLE_NUMBERS = INTEGERS | {"year", "bit"}
 _UTF8MB4 = "utf8mb4"
+# With a plain '#' the columns decide the charset of the text: a server converts some of them into that of another one,
+# loses bytes on the way, or finds no charset for all. With an explicit collation the separator decides, and bytes stay.
+_SEPARATOR = "_binary'#' COLLATE `binary`"
 
 
 class TextForm(Enum):
@@ -57,8 +60,14 @@ class TextForm(Enum):
     """A floating-point number with the fewest digits that distinguish it from all others."""
     REAL_WITHOUT_SIGN_OF_ZERO = auto()
     """The same, but -0 is 0."""
+    ROUNDED_REAL = auto()
+    """A floating-point number with a fixed number of digits after the point."""
+    ROUNDED_REAL_WITHOUT_SIGN_OF_ZERO = auto()
+    """The same, but -0 is 0."""
     MOMENT = auto()
     """A date or a time with a fixed number of digits after the seconds."""
+    LAST_MOMENT = auto()
+    """The end of a row version: a time, or the word "current" for the last moment that a server knows."""
     HEXADECIMAL = auto()
     """The hexadecimal digits of the bytes."""
     BYTES = auto()
@@ -71,6 +80,13 @@ class TextForm(Enum):
     """A JSON document that is text on the other server: it takes no part in the row's text, a program compares it."""
     ONLY_IN_SQL = auto()
     """A text that only a server can make."""
+
+
+CURRENT = "current"
+_WITHOUT_SIGN_OF_ZERO = {
+    TextForm.REAL: TextForm.REAL_WITHOUT_SIGN_OF_ZERO,
+    TextForm.ROUNDED_REAL: TextForm.ROUNDED_REAL_WITHOUT_SIGN_OF_ZERO,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +156,7 @@ def text_of_row(columns: Sequence[ComparedColumn]) -> str:
         for c in columns
         if c.text.is_long
     ]
-    joined = f"CONCAT_WS('#',{','.join([*shorts, *values])})" if shorts else "'#'"
+    joined = f"CONCAT_WS({_SEPARATOR},{','.join([*shorts, *values])})" if shorts else "'#'"
     return f"CONCAT({','.join([joined, *longs])})" if longs else joined
 
 
@@ -201,17 +217,39 @@ def _list(own: Column, other: Column) -> ValueText:
 
 
 def _real(own: Column, other: Column, sides: Sides) -> ValueText:
-    form = TextForm.REAL
-    if "(" in own.column_type or "(" in other.column_type:
+    form, text, digits = TextForm.REAL, _shortest(own, is_mariadb=sides.is_mariadb), 0
+    scales = _digits_shown(own), _digits_shown(other)
+    if scales != (None, None):
         # Of a FLOAT(M,D) only the digits that the server shows are the same on both servers.
-        form, text = TextForm.ONLY_IN_SQL, f"CAST({quote(own.name)} AS {WIDE})"
-    else:
-        text = double_text(own)
+        text, digits = _without_padding(own, f"CAST({quote(own.name)} AS {WIDE})"), scales[0] or 0
+        form = TextForm.ROUNDED_REAL if scales[0] == scales[1] else TextForm.ONLY_IN_SQL
     if not sides.is_across:
-        return ValueText(form, text)
-    # MariaDB does not keep -0 apart from 0.
-    text = f"IF({text} REGEXP '^-[0.]+$',SUBSTR({text},2),{text})"
-    return ValueText(TextForm.REAL_WITHOUT_SIGN_OF_ZERO if form is TextForm.REAL else form, text)
+        return ValueText(form, text, digits=digits)
+    # MariaDB does not keep -0 apart from 0. Not REGEXP: MySQL refuses it for texts of two charsets.
+    text = f"IF({quote(own.name)}=0,TRIM(LEADING '-' FROM {text}),{text})"
+    return ValueText(_WITHOUT_SIGN_OF_ZERO.get(form, form), text, digits=digits)
+
+
+def _shortest(own: Column, *, is_mariadb: bool) -> str:
+    """Return SQL for a number with the fewest digits that distinguish it, spelled in the same way by both flavours."""
+    name = quote(own.name)
+    if is_mariadb:
+        return f"({name}*1e0)" if "zerofill" in own.column_type else double_text(own)
+    # MySQL writes a DOUBLE into 22 characters, and takes an exponent for what is longer. In a document it does not.
+    return f"TRIM(TRAILING '.0' FROM CAST(CAST({name}*1e0 AS JSON) AS CHAR CHARACTER SET {_UTF8MB4}))"
+
+
+def _without_padding(own: Column, text: str) -> str:
+    if "zerofill" not in own.column_type:
+        return text
+    bare = f"TRIM(LEADING '0' FROM {text})"
+    return f"CONCAT(IF(LEFT({bare},1) IN ('','.'),'0',''),{bare})"
+
+
+def _digits_shown(column: Column) -> int | None:
+    """Return the D of a FLOAT(M,D) or DOUBLE(M,D), None for another type."""
+    _, is_rounded, sizes = column.column_type.partition("(")
+    return int(sizes.partition(")")[0].partition(",")[2] or 0) if is_rounded else None
 
 
 def _temporal(own: Column, other: Column, sides: Sides) -> ValueText | None:
@@ -219,7 +257,7 @@ def _temporal(own: Column, other: Column, sides: Sides) -> ValueText | None:
     if own.extra == "ROW END":
         # The end of a current row version is the last moment that the server's release knows.
         moments = ",".join(f"'{moment}'" for moment in LAST_MOMENTS.values())
-        return ValueText(TextForm.ONLY_IN_SQL, f"IF({name} IN ({moments}),'current',{name})")
+        return ValueText(TextForm.LAST_MOMENT, f"IF({name} IN ({moments}),'{CURRENT}',{name})")
     digits = max(own.fraction_digits, other.fraction_digits)
     if own.data_type == other.data_type:
         kind = "TIME" if own.data_type == "time" else "DATETIME"
