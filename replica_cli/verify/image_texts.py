@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from replica_cli.decoder.form import Form, Output
 from replica_cli.decoder.json_binary import json_text
-from replica_cli.sqlbuilder.rows.row_digests import real_text, unquoted
-from replica_cli.sqlbuilder.rows.row_texts import CURRENT, TextForm
+from replica_cli.sqlbuilder.rows.row_digests import unquoted
+from replica_cli.sqlbuilder.rows.row_texts import CURRENT, WELL_KNOWN_POINT, TextForm
 from replica_cli.sqlbuilder.statements.system_versioning import LAST_MOMENTS
 from replica_cli.verify.sides import with_documents
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from replica_cli.sqlbuilder.rows.row_texts import ComparedColumn, ValueText
-
-_NULL = b"-"
 
 
 class ImageTexts:
@@ -59,13 +57,14 @@ class ImageTexts:
             if text.is_document_across:
                 documents.append(None if value is None else self._document(value))
                 continue
-            made = _NULL if value is None or short is None else short(text, value)
+            made = text.null.encode() if value is None or short is None else short(text, value)
             if text.is_long:
                 longs.append(made)
                 continue
-            shorts.append(made)
+            if text.short:
+                shorts.append(made)
             if text.value and value is not None:
-                values.append(unquoted(value))
+                values.append(_bytes_of(text, value))
         joined = b"#".join([*shorts, *values]) if shorts else b"#"
         row_hash = hashlib.sha256(joined + b"".join(longs)).hexdigest()
         return with_documents(row_hash, documents) if documents else row_hash
@@ -81,13 +80,16 @@ def _number(text: ValueText, literal: bytes) -> bytes:
     return whole + b"." + fraction.ljust(text.digits, b"0")
 
 
-def _real(_: ValueText, literal: bytes) -> bytes:
-    return real_text(literal)
+def _bytes_of(text: ValueText, literal: bytes) -> bytes:
+    if text.form is TextForm.REAL:
+        return WELL_KNOWN_POINT.pack(0, 1, 1, float(literal), 0.0)
+    if text.form is TextForm.REAL_WITHOUT_SIGN_OF_ZERO:
+        return WELL_KNOWN_POINT.pack(0, 1, 1, float(literal) + 0.0, 0.0)
+    return unquoted(literal)
 
 
-def _real_without_sign_of_zero(_: ValueText, literal: bytes) -> bytes:
-    made = real_text(literal)
-    return b"0" if made == b"-0" else made
+def _not_null(_: ValueText, __: bytes) -> bytes:
+    return b"0"
 
 
 def _rounded_real(text: ValueText, literal: bytes) -> bytes:
@@ -131,8 +133,8 @@ def _document(_: ValueText, document: bytes) -> bytes:
 
 _FUNCTIONS: dict[TextForm, Callable[[ValueText, bytes], bytes]] = {
     TextForm.NUMBER: _number,
-    TextForm.REAL: _real,
-    TextForm.REAL_WITHOUT_SIGN_OF_ZERO: _real_without_sign_of_zero,
+    TextForm.REAL: _not_null,
+    TextForm.REAL_WITHOUT_SIGN_OF_ZERO: _not_null,
     TextForm.ROUNDED_REAL: _rounded_real,
     TextForm.ROUNDED_REAL_WITHOUT_SIGN_OF_ZERO: _rounded_real_without_sign_of_zero,
     TextForm.MOMENT: _moment,

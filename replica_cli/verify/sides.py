@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import operator
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,6 +41,17 @@ class Sums:
         return Sums(self.count - other.count, self.first - other.first, self.second - other.second)
 
 
+@dataclass(frozen=True, slots=True)
+class XorSums(Sums):
+    """The same for MySQL: the number of rows, and the XOR of their hashes. Only for rows of which none are equal."""
+
+    def __add__(self, other: Sums) -> XorSums:
+        return XorSums(self.count + other.count, self.first ^ other.first)
+
+    def __sub__(self, other: Sums) -> XorSums:
+        return XorSums(self.count - other.count, self.first ^ other.first)
+
+
 def sums_of(counts: Mapping[str, int]) -> Sums:
     """Return the sums of rows, of which the hashes and the numbers are given; numbers may be negative."""
     total = Sums()
@@ -68,6 +81,8 @@ class Side:
         ((count, first, second, hashed),) = self._session.texts(self.table.sums_query(condition))
         if count != hashed:
             raise self._unreadable()
+        if self.table.uses_xor:
+            return XorSums(int(count or 0), int(first or "0", 16))
         return Sums(int(count or 0), int(first or 0), int(second or 0))
 
     def count(self) -> int:
@@ -77,7 +92,8 @@ class Side:
 
     def sums_of(self, keys: Sequence[KeyLiterals], condition: str) -> Sums:
         """Return the sums of those rows of a condition that have one of some keys."""
-        return sum((self.sums(part) for part in conditions_of(self.key, keys, condition)), Sums())
+        parts = (self.sums(part) for part in conditions_of(self.key, keys, condition))
+        return functools.reduce(operator.add, parts)
 
     def hashes(self, condition: str) -> dict[KeyLiterals, str]:
         """Return the hash of each row that a condition selects, by its key."""

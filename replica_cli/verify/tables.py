@@ -130,10 +130,12 @@ def plan_table(
     other_key = None if key is None else _same_key(key, secondary)
     if other_key is None:
         key = None
+    # Equal rows would cancel each other, so a table without a key needs sums. MariaDB has no XOR of bytes.
+    uses_xor = key is not None and not (sides.is_mariadb or sides.other_is_mariadb)
     return VerifiedTable(
         primary.name,
-        HashedTable(primary.name, source_of(primary, key), key, tuple(columns)),
-        HashedTable(secondary.name, source_of(secondary, other_key), other_key, tuple(other_columns)),
+        HashedTable(primary.name, source_of(primary, key), key, tuple(columns), uses_xor),
+        HashedTable(secondary.name, source_of(secondary, other_key), other_key, tuple(other_columns), uses_xor),
         logged,
         cascades,
         primary.estimated_rows,

@@ -118,7 +118,7 @@ def _form_of(column: Column, *, is_mariadb: bool) -> tuple[str, Callable[[bytes]
         # As text, a FLOAT has fewer digits than as a double. MySQL cuts the last digits of a computed double, but not
         # in a JSON document.
         real = f"({name}*1e0)"
-        form = (real, real_text) if is_mariadb else (f"CAST(CAST({real} AS JSON) AS CHAR)", _real_of_document)
+        form = (real, _real_text) if is_mariadb else (f"CAST(CAST({real} AS JSON) AS CHAR)", _real_of_document)
     elif kind in _AS_WRITTEN and "zerofill" not in column.column_type:
         form = name, unquoted
     elif kind in SHORT_TEXTS:
@@ -147,7 +147,7 @@ def _hashed(literal: bytes) -> bytes:
     return hashlib.sha256(unquoted(literal)).hexdigest().encode()
 
 
-def real_text(literal: bytes) -> bytes:
+def _real_text(literal: bytes) -> bytes:
     """Return a double as the servers write it: with the fewest digits that distinguish it from all other doubles."""
     value = float(literal)
     if not value:
@@ -168,5 +168,5 @@ def real_text(literal: bytes) -> bytes:
 
 def _real_of_document(literal: bytes) -> bytes:
     """Return a double as MySQL writes it in a JSON document: always with a point or an exponent."""
-    text = real_text(literal)
+    text = _real_text(literal)
     return text if b"." in text or b"e" in text else text + b".0"

@@ -5,15 +5,16 @@ SET NAMES binary, so that no charset is converted, and the time zone +00:00.
 
 The text of a row consists of:
 
-- a short text for each value, with '#' between them. For bytes this is their length, and for NULL a '-'. No short text
-  contains '#'.
-- the bytes, in the order of their lengths; NULL has none.
+- a short text for each value, with '#' between them. For bytes this is their length, and for NULL a '-'. If the bytes
+  have a fixed length, it only tells if the value is NULL. No short text contains '#'.
+- the bytes, in the order of their columns; NULL has none.
 - a '-' or 64 hexadecimal digits for each value that may be long. A whole row would otherwise have to fit into
   max_allowed_packet.
 """
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ from replica_cli.core.column_types import (
     TEMPORALS,
 )
 from replica_cli.sqlbuilder.identifiers import quote
-from replica_cli.sqlbuilder.rows.chunks import WIDE, double_text
+from replica_cli.sqlbuilder.rows.chunks import WIDE
 from replica_cli.sqlbuilder.statements.system_versioning import LAST_MOMENTS
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class TextForm(Enum):
     NUMBER = auto()
     """A whole number, or a decimal one with a fixed number of digits after the point."""
     REAL = auto()
-    """A floating-point number with the fewest digits that distinguish it from all others."""
+    """A floating-point number as a point (WELL_KNOWN_POINT), which has its eight bytes. Digits would cost a server more
+    than all else in a row, and the flavours write some numbers with other digits."""
     REAL_WITHOUT_SIGN_OF_ZERO = auto()
     """The same, but -0 is 0."""
     ROUNDED_REAL = auto()
@@ -82,11 +84,11 @@ class TextForm(Enum):
     """A text that only a server can make."""
 
 
+# The bytes of POINT(x, 0): the SRID, the byte order, the type, and both coordinates.
+WELL_KNOWN_POINT = struct.Struct("<IBIdd")
 CURRENT = "current"
-_WITHOUT_SIGN_OF_ZERO = {
-    TextForm.REAL: TextForm.REAL_WITHOUT_SIGN_OF_ZERO,
-    TextForm.ROUNDED_REAL: TextForm.ROUNDED_REAL_WITHOUT_SIGN_OF_ZERO,
-}
+_POINTS = (TextForm.REAL, TextForm.REAL_WITHOUT_SIGN_OF_ZERO)
+_WITHOUT_SIGN_OF_ZERO = {TextForm.ROUNDED_REAL: TextForm.ROUNDED_REAL_WITHOUT_SIGN_OF_ZERO}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,9 @@ class ValueText:
 
     Attributes:
         form: what the text is.
-        short: a text without '#': the value, or the length of its bytes.
-        value: the bytes that the length belongs to, "" if there are none.
+        short: a text without '#': the value, or the length of its bytes. If the bytes have a fixed length, 1 for NULL
+            and 0 otherwise, or "" if NULL is not possible.
+        value: the bytes, "" if there are none.
         digits: the number of digits after the point, for the forms that have a fixed number.
     """
 
@@ -104,6 +107,11 @@ class ValueText:
     short: str
     value: str = ""
     digits: int = 0
+
+    @property
+    def null(self) -> str:
+        """Return the short text of NULL."""
+        return "1" if self.form in _POINTS else "-"
 
     @property
     def is_long(self) -> bool:
@@ -148,7 +156,7 @@ def text_of_row(columns: Sequence[ComparedColumn]) -> str:
     A document that is text on the other server is not part of it.
     """
     columns = [c for c in columns if not c.text.is_document_across]
-    shorts = [_or_null(c, c.text.short) for c in columns if not c.text.is_long]
+    shorts = [short for c in columns if not c.text.is_long and (short := _short(c))]
     values = [c.text.value for c in columns if c.text.value]
     # CONCAT_WS leaves a NULL out. CONCAT does not, so a long value that cannot be read does not count as NULL.
     longs = [
@@ -160,8 +168,9 @@ def text_of_row(columns: Sequence[ComparedColumn]) -> str:
     return f"CONCAT({','.join([joined, *longs])})" if longs else joined
 
 
-def _or_null(column: ComparedColumn, short: str) -> str:
-    return f"IFNULL({short},'-')" if column.column.is_nullable else short
+def _short(column: ComparedColumn) -> str:
+    tells_null = column.text.form in _POINTS
+    return column.text.short if tells_null or not column.column.is_nullable else f"IFNULL({column.text.short},'-')"
 
 
 def value_text(own: Column, other: Column, sides: Sides) -> ValueText | None:
@@ -217,26 +226,21 @@ def _list(own: Column, other: Column) -> ValueText:
 
 
 def _real(own: Column, other: Column, sides: Sides) -> ValueText:
-    form, text, digits = TextForm.REAL, _shortest(own, is_mariadb=sides.is_mariadb), 0
-    scales = _digits_shown(own), _digits_shown(other)
-    if scales != (None, None):
-        # Of a FLOAT(M,D) only the digits that the server shows are the same on both servers.
-        text, digits = _without_padding(own, f"CAST({quote(own.name)} AS {WIDE})"), scales[0] or 0
-        form = TextForm.ROUNDED_REAL if scales[0] == scales[1] else TextForm.ONLY_IN_SQL
+    name, scales = quote(own.name), (_digits_shown(own), _digits_shown(other))
+    if scales == (None, None):
+        # MariaDB does not keep -0 apart from 0. The sum of -0 and 0 is 0.
+        form = TextForm.REAL_WITHOUT_SIGN_OF_ZERO if sides.is_across else TextForm.REAL
+        number = f"{name}+0e0" if sides.is_across else name
+        may_be_null = own.is_nullable or other.is_nullable
+        return ValueText(form, f"ISNULL({name})" if may_be_null else "", f"CAST(POINT({number},0) AS BINARY)")
+    # Of a FLOAT(M,D) only the digits that the server shows are the same on both servers.
+    text, digits = _without_padding(own, f"CAST({name} AS {WIDE})"), scales[0] or 0
+    form = TextForm.ROUNDED_REAL if scales[0] == scales[1] else TextForm.ONLY_IN_SQL
     if not sides.is_across:
         return ValueText(form, text, digits=digits)
-    # MariaDB does not keep -0 apart from 0. Not REGEXP: MySQL refuses it for texts of two charsets.
-    text = f"IF({quote(own.name)}=0,TRIM(LEADING '-' FROM {text}),{text})"
+    # Not REGEXP: MySQL refuses it for texts of two charsets.
+    text = f"IF({name}=0,TRIM(LEADING '-' FROM {text}),{text})"
     return ValueText(_WITHOUT_SIGN_OF_ZERO.get(form, form), text, digits=digits)
-
-
-def _shortest(own: Column, *, is_mariadb: bool) -> str:
-    """Return SQL for a number with the fewest digits that distinguish it, spelled in the same way by both flavours."""
-    name = quote(own.name)
-    if is_mariadb:
-        return f"({name}*1e0)" if "zerofill" in own.column_type else double_text(own)
-    # MySQL writes a DOUBLE into 22 characters, and takes an exponent for what is longer. In a document it does not.
-    return f"TRIM(TRAILING '.0' FROM CAST(CAST({name}*1e0 AS JSON) AS CHAR CHARACTER SET {_UTF8MB4}))"
 
 
 def _without_padding(own: Column, text: str) -> str:

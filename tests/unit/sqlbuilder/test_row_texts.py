@@ -64,19 +64,16 @@ def test_a_type_and_a_wider_one_have_the_same_text(kind: str, other: str, short:
     assert _text(kind, other).short == short
 
 
-def test_a_number_of_mysql_is_written_as_mariadb_writes_it() -> None:
-    assert _text("double").short == "`c`"
-    assert "AS JSON" in _text("double", sides=_MYSQL).short
-    assert "AS JSON" in _text("float", sides=_MYSQL).short
+def test_a_floating_point_number_is_its_bytes_on_both_flavours() -> None:
+    for sides in (_MARIADB, _MYSQL):
+        text = _text("double", sides=sides)
+        assert (text.form, text.value) == (TextForm.REAL, "CAST(POINT(`c`,0) AS BINARY)")
+        assert text.short == ("ISNULL(`c`)" if _column("double").is_nullable else "")
 
 
 def test_the_sign_of_zero_counts_where_both_servers_keep_it() -> None:
-    assert _text("double").form is TextForm.REAL
     across = _text("double", sides=_ACROSS)
-    assert (across.form, across.short) == (
-        TextForm.REAL_WITHOUT_SIGN_OF_ZERO,
-        "IF(`c`=0,TRIM(LEADING '-' FROM `c`),`c`)",
-    )
+    assert (across.form, across.value) == (TextForm.REAL_WITHOUT_SIGN_OF_ZERO, "CAST(POINT(`c`+0e0,0) AS BINARY)")
 
 
 def test_a_rounded_number_has_the_digits_that_a_server_shows() -> None:

@@ -14,6 +14,10 @@ _ALIKE = Sides(is_mariadb=True, other_is_mariadb=True)
 _ACROSS = Sides(is_mariadb=True, other_is_mariadb=False)
 
 
+# Of a point: the SRID 0, little endian, and the type 1.
+_POINT_HEAD = b"\0\0\0\0\x01\x01\0\0\0"
+
+
 def _column(kind: str, *, digits: int = 0, extra: str = "") -> Column:
     scale = int(kind.partition(",")[2].rstrip(")")) if kind.startswith("decimal") else None
     return Column(
@@ -39,10 +43,10 @@ def _hash(text: bytes) -> str:
     [
         ("int", b"-5", b"-5"),
         ("bit(8)", b"255", b"255"),
+        ("double", b"1.5e0", b"0#" + _POINT_HEAD + bytes(6) + b"\xf8\x3f" + bytes(8)),
+        ("double", b"-0.0e0", b"0#" + _POINT_HEAD + bytes(7) + b"\x80" + bytes(8)),
+        ("double", b"NULL", b"1"),
         ("decimal(9,2)", b"-1.50", b"-1.50"),
-        ("double", b"-0.0e0", b"-0"),
-        ("double", b"1e-10", b"0.0000000001"),
-        ("double", b"0.30000000000000004e0", b"0.30000000000000004"),
         ("float(7,3)", b"1234.5670166015625e0", b"1234.567"),
         ("float(7,3)", b"-0.0e0", b"-0.000"),
         ("double(30,10)", b"12345678901234567168e0", b"12345678901234567000.0000000000"),
@@ -59,10 +63,9 @@ def test_a_value_has_the_text_that_a_server_makes(kind: str, literal: bytes, tex
 
 
 def test_across_flavours_zero_has_no_sign() -> None:
-    for kind, text in (("double", b"0"), ("float(7,3)", b"0.000")):
+    for kind, text in (("double", b"0#" + _POINT_HEAD + bytes(16)), ("float(7,3)", b"0.000")):
         images = _images(_column(kind), sides=_ACROSS)
         assert images.hash_of([b"-0.0e0"]) == images.hash_of([b"0.0e0"]) == _hash(text)
-    assert _images(_column("double"), sides=_ACROSS).hash_of([b"-1.5e0"]) == _hash(b"-1.5")
 
 
 def test_fractions_of_seconds_have_all_digits_of_the_type() -> None:
