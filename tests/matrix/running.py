@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from replica_cli.sandbox.compare import compare
 from tests.matrix.families import tables_of
 from tests.matrix.hard import quoted
-from tests.matrix.pairs import RUNS
+from tests.matrix.pairs import RUNS, engines
 from tests.support.command import Ended, Replica
 
 if TYPE_CHECKING:
@@ -26,15 +26,26 @@ if TYPE_CHECKING:
 METADATA = {"mariadb": ("NO_LOG", "MINIMAL", "FULL"), "mysql": ("MINIMAL", "FULL")}
 _LAX = "SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00'"
 _PATIENCE_SECONDS = 400
+_SEQUENCE = "a sequence has no rows to compare"
+_NOT_COMPARED = "it is not compared"
 _RESTART = ("--restart", "--all", "--yes")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one table: equal, refused (the tool named it and stopped it) or different; and why."""
+    """What came of one table.
+
+    Attributes:
+        kind: equal, refused (the tool named it and stopped it) or different.
+        how: why.
+        verified: what `replica verify run` says against its being equal; empty if it proves that it is.
+        verified_behind: the same before the stream applied the changes: the secondary is right at its position.
+    """
 
     kind: str
     how: str = ""
+    verified: str = ""
+    verified_behind: str = ""
 
 
 @dataclass
@@ -48,18 +59,33 @@ class Matrix:
     folder: Path
 
     def outcomes(self) -> dict[Run, dict[str, Outcome]]:
-        """Copy everything in every run, change it under every row metadata, stream, and compare."""
+        """Copy everything in every run, change it under every row metadata, stream, and compare.
+
+        `replica verify run` compares too: before the stream, when only the log tells what the
+        changed rows were, and after.
+        """
         runs = [r for r in RUNS if r.primary == self.server and r.secondary in self.secondaries]
         with self.primary.session() as session:
             self._make(session)
             refused = {r.secondary: self._refused(r) for r in runs}
             tools = self._copy(runs, refused)
             self._change(session)
+        # Both engines have copied the same rows, so one of them is enough.
+        behind = {run.pair: _objections(tool) for run, tool in tools.items() if run.engine == engines(run.pair)[0]}
         streaming = {run: tool.start("stream", "--until-caught-up") for run, tool in tools.items()}
         found = {}
         for run, command in streaming.items():
             ended = command.end(patience_seconds=_PATIENCE_SECONDS)
-            found[run] = self._judge(run, tools[run], refused[run.secondary], ended.stderr)
+            judged = self._judge(run, tools[run], refused[run.secondary], ended.stderr)
+            verified = _objections(tools[run])
+            found[run] = {
+                name: replace(
+                    outcome,
+                    verified=verified.get(name, _NOT_COMPARED),
+                    verified_behind=behind[run.pair].get(name, _NOT_COMPARED),
+                )
+                for name, outcome in judged.items()
+            }
             tools[run].close()
         return found
 
@@ -163,6 +189,35 @@ class Matrix:
             else:
                 found[table.name] = Outcome("different", f"{result.detail}\n{stderr[-1500:]}")
         return found
+
+
+def _objections(tool: Replica) -> dict[str, str]:
+    """Run `replica verify run`; return by table what speaks against its being equal, empty if it is proven to be."""
+    ended = tool.start("verify", "run", "--json", "--restart", "--max-differences", "0", "--workers", "4").end(
+        patience_seconds=_PATIENCE_SECONDS
+    )
+    assert ended.stdout, ended.stderr
+    summary = ended.lines[-1]
+    (secondary,) = summary["secondaries"]
+    assert secondary["error"] is None, secondary["error"]
+    columns: dict[str, Counter[str]] = {}
+    for line in ended.lines:
+        if line["type"] == "difference":
+            columns.setdefault(line["table"], Counter()).update(line["columns"])
+    return {
+        t["table"].partition(".")[2]: _objection(t, columns.get(t["table"], Counter())) for t in secondary["tables"]
+    }
+
+
+def _objection(verdict: dict[str, Any], columns: Counter[str]) -> str:
+    if verdict["undecided"] == _SEQUENCE:
+        return ""
+    if verdict["undecided"]:
+        return f"not decided: {verdict['undecided']}"
+    if verdict["is_equal"] and verdict["rows"]:
+        return ""
+    counts = ", ".join(f"{verdict[kind]} {kind}" for kind in ("missing", "extra", "differs"))
+    return f"{verdict['rows']} rows, {counts}, by column {dict(columns)}"
 
 
 def _types(session: Session, schema: str, table: str) -> Counter[tuple[object, ...]]:

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import secrets
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from tests.matrix.hard import Table
 
 # A whole primary's runs are one test's preparation.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 _Found = dict[Run, dict[str, Outcome]]
+# MariaDB 11.8 leaves STORED generated columns out of row images, so the log does not tell the whole row.
+_NOT_WHOLLY_LOGGED = frozenset({"generated", "generated_bare"})
 
 
 def _covered() -> dict[str, ServerBinary]:
@@ -79,13 +82,13 @@ class Runs:
         runs = {str(run): run for run in _runs()}
         self._found |= {runs[name]: {t: Outcome(*o) for t, o in tables.items()} for name, tables in found.items()}
 
-    def _made(self, server: str) -> str | dict[str, dict[str, tuple[str, str]]]:
+    def _made(self, server: str) -> str | dict[str, dict[str, tuple[str, ...]]]:
         """Return the outcomes by run and table, or why there are none."""
         try:
             found = self._run(server)
         except (AssertionError, ReplicaError) as error:
             return f"{type(error).__name__}: {error}"
-        return {str(r): {t: (o.kind, o.how) for t, o in tables.items()} for r, tables in found.items()}
+        return {str(r): {t: astuple(o) for t, o in tables.items()} for r, tables in found.items()}
 
     def _run(self, server: str) -> _Found:
         binaries = _covered()
@@ -113,14 +116,32 @@ def runs(server_pool: ServerPool, tmp_path_factory: pytest.TempPathFactory) -> R
     return Runs(server_pool, folder)
 
 
-@pytest.mark.parametrize(
+_EACH_TABLE = pytest.mark.parametrize(
     ("run", "name"), [pytest.param(r, t.name, id=f"{r}-{_id(t.name, n)}") for r in _runs() for n, t in _tables(r)]
 )
+
+
+@_EACH_TABLE
 def test_values_are_equal_or_refused_by_name(runs: Runs, run: Run, name: str) -> None:
     outcome = runs.of(run)[name]
     if outcome.kind == "different":
         pytest.fail(f"{name}: {outcome.how}", pytrace=False)
     assert outcome.kind == "equal" or outcome.how.partition(": ")[2], f"{name}: refused without a reason"
+
+
+@_EACH_TABLE
+def test_verify_proves_that_values_are_equal(runs: Runs, run: Run, name: str) -> None:
+    outcome = runs.of(run)[name]
+    assert outcome.kind != "equal" or not outcome.verified, f"{name}: {outcome.verified}"
+
+
+@_EACH_TABLE
+def test_verify_proves_values_by_the_log_while_the_stream_is_stopped(runs: Runs, run: Run, name: str) -> None:
+    outcome = runs.of(run)[name]
+    if run.primary == "mariadb:11.8" and name in _NOT_WHOLLY_LOGGED:
+        assert outcome.verified_behind.startswith("not decided")
+        return
+    assert outcome.kind != "equal" or not outcome.verified_behind, f"{name}: {outcome.verified_behind}"
 
 
 @pytest.mark.parametrize("run", _runs(), ids=str)
