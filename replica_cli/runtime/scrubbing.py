@@ -22,7 +22,7 @@ from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.log_part import LogParts
-from replica_cli.runtime.verify_tables import read_compared_table, read_compared_tables
+from replica_cli.runtime.verify_tables import read_compared_again, read_compared_tables
 from replica_cli.stop import StopToken
 from replica_cli.verify.guard import LoadLimits
 from replica_cli.verify.run import Work, run
@@ -134,7 +134,7 @@ class Scrub:
                 wants_rows=False,
                 keeps_rows=False,
                 report=self._note,
-                plan_again=partial(read_compared_table, settings, self._server),
+                plan_again=partial(read_compared_again, settings, self._server),
                 on_difference=self._log_difference,
                 hold=lambda: self._reason_to_wait(secondary),
                 largest_first=False,

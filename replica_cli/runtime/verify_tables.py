@@ -49,18 +49,35 @@ def read_compared_tables(
     return _compared(primary, secondary, own, selection, names)
 
 
-def read_compared_table(settings: Settings, server: Server, name: TableName) -> VerifiedTable | str:
-    """Return how to compare one table now, or why it cannot be compared. Raises ServerError."""
+def read_compared_again(
+    settings: Settings, server: Server, names: Sequence[TableName]
+) -> dict[TableName, VerifiedTable | str]:
+    """Return how to compare some tables now, or why they cannot be compared. Raises ServerError."""
+    if not names:
+        return {}
     with (
         connect(settings.primary, settings.network) as primary,
         connect(server, settings.network) as secondary,
     ):
         selection = settings.selection
-        own = read_catalog(primary, [name.schema], [name])
-        if name not in own or selection.target(name) is None:
-            return "the primary does not have the table any more"
-        compared = _compared(primary, secondary, own, selection, [name])
-    return compared.tables[0] if compared.tables else compared.refused[name]
+        own = _with_parents(primary, names)
+        present = [name for name in names if name in own and selection.target(name) is not None]
+        compared = _compared(primary, secondary, own, selection, present)
+    gone = dict.fromkeys(names, "the primary does not have the table any more")
+    return {**gone, **{t.name: t for t in compared.tables}, **compared.refused}
+
+
+def _with_parents(primary: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
+    """Return the definitions of tables, and of those from which foreign keys that act lead to them."""
+    definitions: dict[TableName, TableDefinition] = {}
+    wanted = set(names)
+    asked: set[TableName] = set()
+    while wanted:
+        read = read_tables(primary, sorted(wanted))
+        definitions |= read
+        asked |= wanted
+        wanted = {key.parent for table in read.values() for key in table.foreign_keys if key.acts} - asked
+    return definitions
 
 
 def _compared(

@@ -21,7 +21,7 @@ from replica_cli.mysql.session import connect
 from replica_cli.runtime.broken_state import explained
 from replica_cli.runtime.log_part import LogParts
 from replica_cli.runtime.start_checks import connect_both
-from replica_cli.runtime.verify_tables import read_compared_table, read_compared_tables
+from replica_cli.runtime.verify_tables import read_compared_again, read_compared_tables
 from replica_cli.side_by_side import in_threads
 from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
 from replica_cli.verify.counting import compare_counts
@@ -136,9 +136,7 @@ class _Run:
         with connect_both(settings, self._server) as (primary, secondary):
             sessions = PairSessions(primary, secondary, PositionStore(secondary, *key), TableLifecycle(secondary, *key))
             pairs = Pairs(sessions, plan.facts, LogParts(settings, plan.facts).read, stop)
-            verdicts = [
-                compare_counts(pairs, table, primary, secondary, stop) for table in plan.tables if not stop.is_set
-            ]
+            verdicts = compare_counts(pairs, plan.tables, primary, secondary, stop)
         verdicts += [TableVerdict(name, undecided=reason) for name, reason in plan.refused.items()]
         ordered = tuple(sorted(verdicts, key=lambda v: v.table))
         return VerifyReport(self._server.name, ordered, is_stopped=stop.is_set, is_count_only=True)
@@ -201,7 +199,7 @@ class _Run:
             wants_rows=request.keeps_rows or request.reports_rows,
             keeps_rows=request.keeps_rows,
             report=self._reporter.on_progress,
-            plan_again=partial(read_compared_table, settings, self._server),
+            plan_again=partial(read_compared_again, settings, self._server),
             on_difference=partial(self._reporter.on_difference, self._server.name),
         )
 

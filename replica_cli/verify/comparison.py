@@ -46,6 +46,7 @@ class Comparison:
         self,
         primary: Side,
         secondary: Side,
+        logged_part: Side,
         touched: Mapping[KeyLiterals, str | None],
         report: Callable[[FoundRow], None],
         *,
@@ -56,6 +57,7 @@ class Comparison:
         Args:
             primary: the table on the primary.
             secondary: the table on the secondary.
+            logged_part: the part of it that the log contains.
             touched: the keys of the rows that were changed between the snapshots, each with the hash that the row has
                 on the secondary according to the log: ABSENT without a row, None if it is not known.
             report: is called for each row that differs.
@@ -63,6 +65,7 @@ class Comparison:
         """
         self._primary = primary
         self._secondary = secondary
+        self._logged_part = logged_part
         self._touched = in_order(touched)
         self.known_by_log = {key: text for key, text in touched.items() if text is not None}
         self._report = report
@@ -102,7 +105,7 @@ class Comparison:
         for start in range(0, len(keys), KEYS_AT_ONCE):
             part = keys[start : start + KEYS_AT_ONCE]
             wanted = Counter(expected[key] for key in part if expected[key] != ABSENT)
-            if Counter(self._secondary.hashes_of(part).values()) != wanted:
+            if Counter(self._logged_part.hashes_of(part).values()) != wanted:
                 self._compare_each_with_log(part)
 
     def condition(self, low: KeyLiterals | None, high: KeyLiterals | None) -> str:
@@ -130,7 +133,7 @@ class Comparison:
         # one spelling is the row that the log has under another one.
         known = {text for text in self.known_by_log.values() if text != ABSENT}
         for key in keys:
-            hashes, wanted = list(self._secondary.hashes_of([key]).values()), self.known_by_log[key]
+            hashes, wanted = list(self._logged_part.hashes_of([key]).values()), self.known_by_log[key]
             if wanted == ABSENT:
                 if any(text not in known for text in hashes):
                     self._report_rows(DifferenceKind.EXTRA, [key], has_primary_row=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from replica_cli.core.reports.verify import TableVerdict
@@ -9,37 +11,65 @@ from replica_cli.side_by_side import side_by_side
 from replica_cli.verify.sides import Side
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replica_cli.core.names import TableName
     from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
-    from replica_cli.verify.pairs import Pairs
+    from replica_cli.verify.pairs import Pair, Pairs
     from replica_cli.verify.tables import VerifiedTable
 
 _ATTEMPTS = 20
 _AGAIN_SECONDS = 0.1
+# How many tables share a pair of snapshots, and for how long.
+_TABLES_AT_ONCE, _PAIR_SECONDS = 50, 10.0
 
 
 def compare_counts(
-    pairs: Pairs, table: VerifiedTable, primary: Session, secondary: Session, stop: StopToken
-) -> TableVerdict:
-    """Count the rows of a table on both servers in a pair of snapshots for which the log tells the difference.
+    pairs: Pairs, tables: Sequence[VerifiedTable], primary: Session, secondary: Session, stop: StopToken
+) -> list[TableVerdict]:
+    """Count the rows of tables on both servers in pairs of snapshots for which the log tells the difference.
 
     Args:
         pairs: opens pairs of snapshots on both sessions.
-        table: the table.
+        tables: the tables.
         primary: the session to the primary.
         secondary: the session to the secondary.
-        stop: ends the attempts.
+        stop: ends the comparison; the tables that are left are not in the result.
     """
+    verdicts = []
+    attempts: Counter[TableName] = Counter()
+    waiting = deque(tables)
+    while waiting and not stop.is_set:
+        together = [waiting.popleft() for _ in range(min(len(waiting), _TABLES_AT_ONCE))]
+        deadline = time.monotonic() + _PAIR_SECONDS
+        not_counted = []
+        with pairs.open(together, {}) as pair:
+            for table in together:
+                is_late = stop.is_set or time.monotonic() > deadline
+                verdict = None if is_late else _counted(pair, table, primary, secondary)
+                if verdict is not None:
+                    verdicts.append(verdict)
+                    continue
+                not_counted.append(table)
+                attempts[table.name] += not is_late
+        for table in not_counted:
+            if attempts[table.name] < _ATTEMPTS:
+                waiting.append(table)
+                continue
+            reason = "it was not known how many rows were added and deleted meanwhile"
+            verdicts.append(TableVerdict(table.name, undecided=reason))
+        if len(not_counted) == len(together):
+            stop.wait(_AGAIN_SECONDS)
+    return verdicts
+
+
+def _counted(pair: Pair, table: VerifiedTable, primary: Session, secondary: Session) -> TableVerdict | None:
+    """Return the verdict on a table, None if the log does not tell the difference."""
+    more = pair.touched.more_rows(table.name)
+    if more is None:
+        return None
     own, other = Side(primary, table.primary, is_primary=True), Side(secondary, table.secondary, is_primary=False)
-    for _ in range(_ATTEMPTS):
-        with pairs.open([table], {}) as pair:
-            more = pair.touched.more_rows(table.name)
-            if more is not None:
-                expected, present = side_by_side(own.count, other.count)
-                difference = present - expected - more
-                return TableVerdict(
-                    table.name, expected, max(0, -difference), max(0, difference), position=pair.position
-                )
-        if stop.wait(_AGAIN_SECONDS):
-            break
-    return TableVerdict(table.name, undecided="it was not known how many rows were added and deleted meanwhile")
+    expected, present = side_by_side(own.count, other.count)
+    difference = present - expected - more
+    return TableVerdict(table.name, expected, max(0, -difference), max(0, difference), position=pair.position)

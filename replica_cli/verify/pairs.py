@@ -43,7 +43,7 @@ _SNAPSHOT = (
 )
 # Names and positions come as text, and rows as bytes, so that no charset is converted.
 _NAMES, _BYTES = "SET NAMES utf8mb4", "SET NAMES binary"
-# How many changed rows of one table are kept for one pair.
+# How many changed rows are kept for one pair.
 ROWS_LIMIT = 100_000
 
 
@@ -112,6 +112,8 @@ class Pairs:
         # From which position the log is read, if a pair before has met an XA COMMIT without its rows. Each further pair
         # reads from there, so it knows the rows of all that was prepared since then.
         self._read_since: Position | None = None
+        # Where the stream did not move. As long as it is there, a pair does not wait for it.
+        self._still_at: Position | None = None
         self._stop = stop
 
     @contextmanager
@@ -145,7 +147,7 @@ class Pairs:
             self._secondary.execute_each(_SNAPSHOT)
             applied = self._position()
             interval = Interval(shown, end, applied)
-            touched = TouchedRows(tables, interval, wanted, limit=ROWS_LIMIT, keeps_values=keeps_values)
+            touched = TouchedRows(tables, interval, wanted, self._facts, limit=ROWS_LIMIT, keeps_values=keeps_values)
             if not interval.low.is_same(interval.high):
                 start = self._read_since or interval.low
                 for transaction in self._read_log(start, interval.high, touched.wants):
@@ -163,8 +165,13 @@ class Pairs:
     def _wait_for(self, end: Position) -> None:
         """Wait until the stream has applied everything up to a position, unless it does not move."""
         position = self._position()
+        if self._still_at is not None and position.is_same(self._still_at):
+            return
         moved_at = time.monotonic()
-        while not position.at_least(end) and time.monotonic() - moved_at < _STILL_SECONDS:
+        while not position.at_least(end):
+            if time.monotonic() - moved_at >= _STILL_SECONDS:
+                self._still_at = position
+                return
             self._stop.wait(_POLL_SECONDS)
             before, position = position, self._position()
             if not position.is_same(before):

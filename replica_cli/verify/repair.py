@@ -22,7 +22,7 @@ from replica_cli.verify.sides import Side, in_order
 from replica_cli.verify.touched import ABSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from replica_cli.core.verification import Difference
     from replica_cli.mysql.session import Session
@@ -46,10 +46,14 @@ class RepairedRow:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What a row has to become: its hash, ABSENT for no row, and its values as SQL."""
+    """What a row has to become: its hash, ABSENT for no row, and its values as SQL.
+
+    If the log tells it, the hash is that of the part that the log contains.
+    """
 
     hash: str
     values: tuple[bytes, ...] = ()
+    is_by_log: bool = False
 
 
 class RowRepair:
@@ -97,7 +101,7 @@ class RowRepair:
         wanted = self._wanted(pair, keys)
         self._writer.begin()
         try:
-            present = self._secondary.hashes_of(keys)
+            present = self._present(pair, keys)
             rows, to_write = [], []
             for key in keys:
                 if key not in wanted:
@@ -132,9 +136,9 @@ class RowRepair:
             if key in touched:
                 by_log, row = touched[key], pair.touched.values(self._table.name, key)
                 if by_log == ABSENT:
-                    wanted[key] = _Wanted(ABSENT)
+                    wanted[key] = _Wanted(ABSENT, is_by_log=True)
                 elif by_log is not None and row is not None:
-                    wanted[key] = _Wanted(by_log, row)
+                    wanted[key] = _Wanted(by_log, row, is_by_log=True)
             elif key not in others:
                 row_values = tuple(literal.encode("utf-8", "surrogateescape") for _, literal in values.get(key, ()))
                 wanted[key] = _Wanted(hashes.get(key, ABSENT), row_values)
@@ -155,10 +159,24 @@ class RowRepair:
             if error.is_connection_lost:
                 raise
             return f"the secondary refuses it: {error.text}"
-        expected = Counter(w.hash for w in (wanted[key] for key in keys) if w.hash != ABSENT)
-        if Counter(self._secondary.hashes_of(keys).values()) != expected:
-            return "what the secondary stores is not equal to the primary's row"
+        for side, part in self._sides(keys, wanted):
+            expected = Counter(wanted[key].hash for key in part if wanted[key].hash != ABSENT)
+            if Counter(side.hashes_of(part).values()) != expected:
+                return "what the secondary stores is not equal to the primary's row"
         return ""
+
+    def _sides(
+        self, keys: Sequence[KeyLiterals], wanted: Mapping[KeyLiterals, _Wanted]
+    ) -> Iterator[tuple[Side, list[KeyLiterals]]]:
+        """Yield keys with the side that hashes their rows: as a whole, or only the part that the log contains."""
+        yield self._secondary, [key for key in keys if not wanted[key].is_by_log]
+        yield self._secondary.of(self._table.logged_part), [key for key in keys if wanted[key].is_by_log]
+
+    def _present(self, pair: Pair, keys: Sequence[KeyLiterals]) -> dict[KeyLiterals, str]:
+        """Return the hashes of the secondary's rows."""
+        touched = pair.touched.keys(self._table.name)
+        by_log = self._secondary.of(self._table.logged_part).hashes_of([key for key in keys if key in touched])
+        return self._secondary.hashes_of([key for key in keys if key not in touched]) | by_log
 
     def _insert(self, rows: Sequence[tuple[bytes, ...]]) -> bytes:
         columns = [c.column for c in self._table.secondary.columns if not c.column.is_generated]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
+from collections import Counter, deque
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 # How long the chunks of one pair of snapshots are compared. The snapshots keep old row versions on both servers.
 _GROUP_SECONDS = 10.0
 _AGAIN_SECONDS = 0.1
+# Small tables share their pairs of snapshots: opening a pair may take longer than comparing such a table.
+_TABLES_AT_ONCE, _ROWS_AT_ONCE = 50, 100_000
 # How often a table is compared from its beginning because it was altered.
 _ALTERATIONS = 5
 _ALTERED = frozenset({ER_TABLE_DEF_CHANGED, ER_NO_SUCH_TABLE, ER_BAD_FIELD, ER_KEY_DOES_NOT_EXIST})
@@ -81,7 +83,7 @@ class Work:
         keeps_rows: the values are stored too.
         report: takes the progress.
         on_difference: takes each difference.
-        plan_again: reads the definitions of a table again; returns how to compare it, or why that is not possible.
+        plan_again: reads the definitions of tables again; returns how to compare each, or why that is not possible.
         hold: returns why the run must wait besides the limits, an empty text if it need not.
         largest_first: begin with the largest tables; otherwise the order is that of the caller.
     """
@@ -100,7 +102,7 @@ class Work:
     keeps_rows: bool
     report: Callable[[VerifyProgress], None]
     on_difference: Callable[[Difference], None]
-    plan_again: Callable[[TableName], VerifiedTable | str]
+    plan_again: Callable[[Sequence[TableName]], Mapping[TableName, VerifiedTable | str]]
     hold: Callable[[], str] = lambda: ""
     largest_first: bool = True
 
@@ -151,11 +153,9 @@ class _Shared:
         self.stop = stop
         self.progress = progress
         self.undecided: dict[TableName, str] = {}
-        self.waiting: queue.SimpleQueue[VerifiedTable] = queue.SimpleQueue()
         done = {name for name, p in progress.items() if p.is_at_end}
-        for table in sorted(tables, key=lambda t: -t.rows_estimated) if work.largest_first else tables:
-            if table.name not in done:
-                self.waiting.put(table)
+        ordered = sorted(tables, key=lambda t: -t.rows_estimated) if work.largest_first else tables
+        self._waiting = deque(t for t in ordered if t.name not in done)
         self._estimates = {t.name: t.rows_estimated for t in tables if t.name not in done}
         self._total = len(tables)
         self._done = len(done)
@@ -173,6 +173,18 @@ class _Shared:
     def is_over(self) -> bool:
         """Return True if the run must end now."""
         return self.stop.is_set or self.has_too_many
+
+    def next_tables(self) -> list[VerifiedTable]:
+        """Return a large table, or some small ones, which no thread has taken; none if all are taken."""
+        tables: list[VerifiedTable] = []
+        rows = 0
+        with self._lock:
+            while self._waiting and len(tables) < _TABLES_AT_ONCE:
+                rows += self._waiting[0].rows_estimated
+                if tables and rows > _ROWS_AT_ONCE:
+                    break
+                tables.append(self._waiting.popleft())
+        return tables
 
     def add_difference(self, difference: Difference) -> None:
         """Store a difference."""
@@ -249,28 +261,56 @@ class _Worker:
         self._guard = LoadGuard(primary_status, secondary_status, beats, work.limits)
         self._guarded_at = 0.0
 
-    def compare(self, table: VerifiedTable) -> None:
-        """Compare a table to its end, or until the run must end. If it is altered meanwhile, begin again."""
+    def compare(self, tables: Sequence[VerifiedTable]) -> None:
+        """Compare some tables together to their ends, or until the run must end. One that is altered begins again."""
         shared = self._shared
-        progress = shared.progress.get(table.name)
-        for _ in range(_ALTERATIONS):
-            if progress is not None and progress.definition != table.definition:
-                shared.forget_ranges(table.name)
-                progress = None
-            run = self._make_run(table, progress)
-            if (is_over := self._compare_to_the_end(run)) is None or shared.is_over:
-                return
-            current = self._work.plan_again(table.name)
-            if isinstance(current, str):
-                shared.refuse(table.name, current)
-                return
-            if is_over and current.definition == table.definition:
-                run.finish()
-                shared.note(run, 0, is_over=True)
-                return
-            shared.forget_ranges(table.name)
-            table, progress = current, None
-        shared.refuse(table.name, "it is altered all the time")
+        runs = [self._begin(table) for table in tables]
+        beginnings: Counter[TableName] = Counter()
+        while runs and not shared.is_over:
+            self._wait_for_rest(runs[0])
+            altered = self._step(runs)
+            over = [run for run in runs if run.is_done or run in altered]
+            runs = [run for run in runs if run not in over]
+            for run in over:
+                if run.undecided_reason:
+                    shared.refuse(run.table.name, run.undecided_reason)
+            compared = [run for run in over if not run.undecided_reason]
+            current = self._work.plan_again([run.table.name for run in compared])
+            for run in compared:
+                if again := self._finish(run, current[run.table.name], beginnings, is_altered=run in altered):
+                    runs.append(again)
+
+    def _begin(self, table: VerifiedTable) -> TableRun:
+        """Begin with a table, or go on where an interrupted run ended."""
+        progress = self._shared.progress.get(table.name)
+        if progress is not None and progress.definition != table.definition:
+            self._shared.forget_ranges(table.name)
+            progress = None
+        return self._make_run(table, progress)
+
+    def _finish(
+        self,
+        run: TableRun,
+        table: VerifiedTable | str,
+        beginnings: Counter[TableName],
+        *,
+        is_altered: bool,
+    ) -> TableRun | None:
+        """End a table, unless it was altered since its comparison began: then return one that begins again."""
+        shared, name = self._shared, run.table.name
+        if isinstance(table, str):
+            shared.refuse(name, table)
+            return None
+        if not is_altered and table.definition == run.table.definition:
+            run.finish()
+            shared.note(run, 0, is_over=True)
+            return None
+        shared.forget_ranges(name)
+        beginnings[name] += 1
+        if beginnings[name] >= _ALTERATIONS:
+            shared.refuse(name, "it is altered all the time")
+            return None
+        return self._make_run(table, None)
 
     def _make_run(self, table: VerifiedTable, progress: Progress | None) -> TableRun:
         return TableRun(
@@ -281,53 +321,48 @@ class _Worker:
             wants_rows=self._work.wants_rows,
         )  # fmt: skip
 
-    def _compare_to_the_end(self, run: TableRun) -> bool | None:
-        """Compare until the table or the run is over.
+    def _step(self, runs: Sequence[TableRun]) -> list[TableRun]:
+        """Compare a part of the tables in a new pair of snapshots; return those that were altered.
 
-        Returns:
-            True if it is over, False if a server says that the table was altered, None if it cannot be compared.
+        The snapshots live as long as those for one table, so some of the tables may have to wait for the next pair.
         """
-        work, shared, table = self._work, self._shared, run.table
-        while not run.is_done and not shared.is_over:
-            self._wait_for_rest(run)
-            started_at = time.monotonic()
-            try:
-                rows = self._step(run)
-            except ServerError as error:
-                if error.errno in _ALTERED:
-                    return False
-                if error.errno not in QUERY_TIMEOUTS:
-                    raise
-                limit = duration(work.settings.verify.snapshot_seconds)
-                shared.refuse(table.name, f"its rows are not read within {limit} (REPLICA_VERIFY_SNAPSHOT)")
-                return None
-            if rows is None:
-                return None
-            shared.note(run, rows)
-            if not rows and not run.is_done:
-                shared.stop.wait(_AGAIN_SECONDS)
-            elif work.rate:
-                shared.stop.wait(rows / work.rate - (time.monotonic() - started_at))
-        if run.undecided_reason:
-            shared.refuse(table.name, run.undecided_reason)
-            return None
-        return True
+        work, shared = self._work, self._shared
+        started_at = time.monotonic()
+        deadline = started_at + min(_GROUP_SECONDS, work.settings.verify.snapshot_seconds)
+        rows, is_idle = 0, True
+        with self._pairs.open([run.table for run in runs], {run.table.name: run.restless for run in runs}) as pair:
+            for run in runs:
+                if time.monotonic() >= deadline or shared.is_over or 0 < work.rate <= rows:
+                    break
+                try:
+                    count = self._step_in(pair, run, deadline, max(0, work.rate - rows))
+                except ServerError as error:
+                    if error.errno in _ALTERED:
+                        return [run]
+                    if error.errno not in QUERY_TIMEOUTS:
+                        raise
+                    limit = duration(work.settings.verify.snapshot_seconds)
+                    run.give_up(f"its rows are not read within {limit} (REPLICA_VERIFY_SNAPSHOT)")
+                    return []
+                shared.note(run, count)
+                rows += count
+                is_idle = is_idle and not count and not run.is_done
+        if is_idle:
+            shared.stop.wait(_AGAIN_SECONDS)
+        elif work.rate:
+            shared.stop.wait(rows / work.rate - (time.monotonic() - started_at))
+        return []
 
-    def _step(self, run: TableRun) -> int | None:
-        """Compare a part of a table in a new pair of snapshots.
-
-        Returns:
-            The number of rows that were compared, None if the table cannot be compared.
-        """
-        work, table = self._work, run.table
-        with self._pairs.open([table], {table.name: run.restless}) as pair:
-            if refusal := _refusal(pair.records.get(table.name)):
-                self._shared.refuse(table.name, refusal)
-                return None
-            if window := _open_window(pair, table):
-                run.postpone(window)
-                return 0
-            return run.step(pair, min(_GROUP_SECONDS, work.settings.verify.snapshot_seconds), work.rate)
+    def _step_in(self, pair: Pair, run: TableRun, deadline: float, rows_limit: int) -> int:
+        """Compare a part of one table; return the number of rows."""
+        table = run.table
+        if refusal := _refusal(pair.records.get(table.name)):
+            run.give_up(refusal)
+            return 0
+        if window := _open_window(pair, table):
+            run.postpone(window)
+            return 0
+        return run.step(pair, deadline, rows_limit)
 
     def _wait_for_rest(self, run: TableRun) -> None:
         """Wait while a server is busy, or the stream is behind. No snapshot is open meanwhile."""
@@ -344,12 +379,11 @@ def _work(work: Work, shared: _Shared) -> None:
     with ExitStack() as stack:
         worker = _Worker(work, shared, stack)
         while not shared.is_over:
-            try:
-                table = shared.waiting.get_nowait()
-            except queue.Empty:
+            tables = shared.next_tables()
+            if not tables:
                 return
             try:
-                worker.compare(table)
+                worker.compare(tables)
             except _TooManyDifferencesError:
                 return
     if shared.stop.is_set:

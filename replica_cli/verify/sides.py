@@ -69,6 +69,10 @@ class Side:
         self.table = table
         self._is_primary = is_primary
 
+    def of(self, table: HashedTable) -> Side:
+        """Return the same server for another view of its table."""
+        return Side(self._session, table, is_primary=self._is_primary)
+
     def sums(self, condition: str = "") -> Sums:
         """Return the sums of the rows that a condition selects.
 

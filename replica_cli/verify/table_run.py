@@ -6,7 +6,6 @@ run that is interrupted goes on after the last stored part, and no row is left o
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -75,6 +74,7 @@ class TableRun:
         self._unsaved: list[_Unsaved] = []
         self._fruitless = 0
         self._reason = _UNKNOWN_CHANGES
+        self._has_given_up = False
         self._differences = 0
         self._rows = progress.row_count if progress else 0
         sides = Side(primary, table.primary, is_primary=True), Side(secondary, table.secondary, is_primary=False)
@@ -98,7 +98,7 @@ class TableRun:
     @property
     def undecided_reason(self) -> str:
         """Return why the table cannot be decided; empty if it can."""
-        return self._reason if self._fruitless >= _FRUITLESS_PAIRS else ""
+        return self._reason if self._has_given_up or self._fruitless >= _FRUITLESS_PAIRS else ""
 
     @property
     def proof(self) -> TableProof:
@@ -106,15 +106,15 @@ class TableRun:
         estimate = max(self.table.rows_estimated, self._rows) or None
         return TableProof(self.table.name, self._rows, estimate, self._differences, self._strategy.is_done)
 
-    def step(self, pair: Pair, seconds: float, rows: int) -> int:
+    def step(self, pair: Pair, deadline: float, rows: int) -> int:
         """Compare a part of the table; return the number of rows that were read on each server.
 
         Args:
             pair: the open snapshots.
-            seconds: how long chunks are compared.
+            deadline: the monotonic time until which chunks are compared.
             rows: about how many rows are compared, 0 for no limit.
         """
-        step = self._strategy.step(pair, Limits(time.monotonic() + seconds, rows))
+        step = self._strategy.step(pair, Limits(deadline, rows))
         is_fruitful = step is not None and (bool(step.decided) or step.proven is not None)
         self._fruitless = 0 if is_fruitful or self._strategy.is_done else self._fruitless + 1
         if step is None:
@@ -127,6 +127,11 @@ class TableRun:
     def postpone(self, reason: str) -> None:
         """Note that a pair of snapshots cannot be used for the table, and why."""
         self._fruitless += 1
+        self._reason = reason
+
+    def give_up(self, reason: str) -> None:
+        """Note that the table cannot be compared, and why."""
+        self._has_given_up = True
         self._reason = reason
 
     def _note(self, step: Step) -> None:

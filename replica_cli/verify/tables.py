@@ -32,6 +32,7 @@ class VerifiedTable:
         name: the primary's name.
         primary: the table on the primary, with its key.
         secondary: the table on the secondary, with the same key.
+        logged_part: the table on the secondary without generated columns, which some releases leave out of row images.
         logged: the columns that the primary's row events contain.
         cascades: the foreign keys that change its rows without row events of its own.
         rows_estimated: the primary's estimate of the number of rows.
@@ -41,6 +42,7 @@ class VerifiedTable:
     name: TableName
     primary: HashedTable
     secondary: HashedTable
+    logged_part: HashedTable
     logged: tuple[Column, ...]
     cascades: Cascades
     rows_estimated: int = 0
@@ -49,7 +51,8 @@ class VerifiedTable:
     @cached_property
     def definition(self) -> str:
         """Return a fingerprint of what is compared: another one means that the table was altered."""
-        texts = (self.primary.hashes_query(), self.secondary.hashes_query())
+        edges = sorted(map(repr, self.cascades.edges))
+        texts = (self.primary.hashes_query(), self.secondary.hashes_query(), *edges)
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
     @property
@@ -130,12 +133,19 @@ def plan_table(
     other_key = None if key is None else _same_key(key, secondary)
     if other_key is None:
         key = None
+    whole = tuple(other_columns)
+    written = tuple(c for c, mine in zip(whole, columns, strict=True) if not mine.column.is_generated)
+    if key is None:
+        # The log tells by how much the sums of the whole table must differ.
+        columns = [c for c in columns if not c.column.is_generated]
+        whole = written
     # Equal rows would cancel each other, so a table without a key needs sums. MariaDB has no XOR of bytes.
     uses_xor = key is not None and not (sides.is_mariadb or sides.other_is_mariadb)
     return VerifiedTable(
         primary.name,
         HashedTable(primary.name, source_of(primary, key), key, tuple(columns), uses_xor),
-        HashedTable(secondary.name, source_of(secondary, other_key), other_key, tuple(other_columns), uses_xor),
+        HashedTable(secondary.name, source_of(secondary, other_key), other_key, whole, uses_xor),
+        HashedTable(secondary.name, source_of(secondary, other_key), other_key, written, uses_xor),
         logged,
         cascades,
         primary.estimated_rows,

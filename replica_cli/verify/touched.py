@@ -17,6 +17,7 @@ from replica_cli.decoder.compile import compile_rows, compile_updates
 from replica_cli.decoder.form import Form, Output
 from replica_cli.verify.cascades import ParentChanges, TooManyCascades, cascaded_keys
 from replica_cli.verify.image_texts import ImageTexts
+from replica_cli.verify.statements import LoggedStatements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from replica_cli.core.position import Position
     from replica_cli.core.table import Column
     from replica_cli.decoder.compile import RowsFunction
+    from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.sqlbuilder.rows.chunks import KeyLiterals
     from replica_cli.verify.tables import VerifiedTable
@@ -89,6 +91,11 @@ class _TableChanges:
     balance: Counter[str] = field(default_factory=Counter)
     more_rows: int | None = 0
 
+    @property
+    def size(self) -> int:
+        """Return how many changed rows are kept."""
+        return len(self.keys) + len(self.balance)
+
 
 class TouchedRows:
     """The changed rows of some tables.
@@ -103,6 +110,7 @@ class TouchedRows:
         tables: Iterable[VerifiedTable],
         interval: Interval,
         wanted: Mapping[TableName, Collection[KeyLiterals]],
+        facts: ServerFacts,
         *,
         limit: int,
         keeps_values: bool = False,
@@ -114,16 +122,18 @@ class TouchedRows:
             interval: the positions between which changes count.
             wanted: the keys of the rows of which it is wanted what they were at the secondary's position. If the
                 secondary is behind, those of all changed rows are wanted.
-            limit: how many changed rows of one table are kept. A table with more becomes uncertain.
+            facts: the primary's facts.
+            limit: how many changed rows are kept. A table that has more than what is left becomes uncertain.
             keeps_values: keep also the values of the wanted rows.
         """
         self._keeps_values = keeps_values
         self._changed = {t.name: _TableChanges(t) for t in tables}
+        self._statements = LoggedStatements(self._changed, facts)
         self._parents = ParentChanges(c.table for c in self._changed.values())
         self._interval = interval
         self._wanted = wanted
         self._wants_all = interval.is_behind
-        self._limit = limit
+        self._room = limit
         self._readers: dict[RowHead, _RowReader] = {}
         self._prepared: dict[str, dict[TableName, list[_Change]]] = {}
         self.uncertain: set[TableName] = set()
@@ -220,8 +230,7 @@ class TouchedRows:
     def _changes(self, transaction: Transaction) -> Iterator[tuple[TableName, Sequence[_Change]]]:
         for change in transaction.changes:
             if not isinstance(change, RowEvent):
-                # A statement may change any row, or the definition of a table.
-                self._doubt()
+                self.uncertain |= self._statements.tables_of(change)
                 continue
             name = change.table.name
             if not self._parents.take(change):
@@ -253,13 +262,17 @@ class TouchedRows:
             changed.more_rows = None
         elif changed.more_rows is not None:
             changed.more_rows += more * (sign or 0)
+        size = changed.size
         if changed.table.key is None:
             self._add_to_balance(changed, changes, sign)
         else:
             self._add_to_keys(changed, changes, is_applied=is_applied)
-        if len(changed.keys) + len(changed.balance) > self._limit:
+        self._room -= changed.size - size
+        if self._room < 0:
             self.uncertain.add(name)
+            self._room += changed.size
             changed.keys.clear()
+            changed.values.clear()
             changed.balance.clear()
 
     def _add_to_keys(self, changed: _TableChanges, changes: Sequence[_Change], *, is_applied: bool) -> None:
@@ -325,9 +338,14 @@ class _RowReader:
 
     def __init__(self, head: RowHead, table: VerifiedTable, *, with_images: bool, with_values: bool = False) -> None:
         ordinals = {c.name: ordinal for ordinal, c in enumerate(table.logged)}
-        names = [c.column.name for c in table.primary.columns]
+        pairs = [
+            (a.column, b.column)
+            for a, b in zip(table.primary.columns, table.secondary.columns, strict=True)
+            if not a.column.is_generated
+        ]
+        names = [column.name for column, _ in pairs]
         logs_json = any(c.column.data_type == "json" for c in table.primary.documents)
-        images = ImageTexts(table.secondary.columns, [ordinals[name] for name in names], logs_json=logs_json)
+        images = ImageTexts(table.logged_part.columns, [ordinals[name] for name in names], logs_json=logs_json)
         self._images = images if with_images and images.is_complete else None
         keys = [Output(ordinals[name], Form.KEY) for name in table.key.names] if table.key else []
         outputs = [*keys, *(self._images.outputs if self._images else ())]
@@ -337,9 +355,9 @@ class _RowReader:
         self._values: _Compiled | None = None
         if with_values:
             # Literals for the secondary's columns, whose types may be others.
-            own = {a.column.name: b.column for a, b in zip(table.primary.columns, table.secondary.columns, strict=True)}
+            own = {column.name: other for column, other in pairs}
             columns = [own.get(c.name, c) for c in table.logged]
-            written = [Output(ordinals[name], Form.VALUE) for name in names if not own[name].is_generated]
+            written = [Output(ordinals[name], Form.VALUE) for name in names]
             self._values = _Compiled(head, columns, written)
 
     def read(self, event: RowEvent) -> list[_Change]:

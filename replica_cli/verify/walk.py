@@ -126,7 +126,10 @@ class TableWalk:
                 )
             )
 
-        comparison = Comparison(self._primary, self._secondary, touched, report, wants_rows=self._wants_rows)
+        logged_part = self._secondary.of(self._table.logged_part)
+        comparison = Comparison(
+            self._primary, self._secondary, logged_part, touched, report, wants_rows=self._wants_rows
+        )
         decided = self._decide(comparison, touched)
         if self._is_at_end:
             return Step(None, (), decided)

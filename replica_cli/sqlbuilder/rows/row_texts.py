@@ -225,7 +225,7 @@ def _list(own: Column, other: Column) -> ValueText:
     return ValueText(TextForm.ONLY_IN_SQL, f"CONCAT(IF({number}=0,'0:',''),LENGTH({characters}))", characters)
 
 
-def _real(own: Column, other: Column, sides: Sides) -> ValueText:
+def _real(own: Column, other: Column, sides: Sides) -> ValueText | None:
     name, scales = quote(own.name), (_digits_shown(own), _digits_shown(other))
     if scales == (None, None):
         # MariaDB does not keep -0 apart from 0. The sum of -0 and 0 is 0.
@@ -233,9 +233,10 @@ def _real(own: Column, other: Column, sides: Sides) -> ValueText:
         number = f"{name}+0e0" if sides.is_across else name
         may_be_null = own.is_nullable or other.is_nullable
         return ValueText(form, f"ISNULL({name})" if may_be_null else "", f"CAST(POINT({number},0) AS BINARY)")
+    if scales[0] is None or scales[0] != scales[1]:
+        return None
     # Of a FLOAT(M,D) only the digits that the server shows are the same on both servers.
-    text, digits = _without_padding(own, f"CAST({name} AS {WIDE})"), scales[0] or 0
-    form = TextForm.ROUNDED_REAL if scales[0] == scales[1] else TextForm.ONLY_IN_SQL
+    form, text, digits = TextForm.ROUNDED_REAL, _without_padding(own, f"CAST({name} AS {WIDE})"), scales[0]
     if not sides.is_across:
         return ValueText(form, text, digits=digits)
     # Not REGEXP: MySQL refuses it for texts of two charsets.

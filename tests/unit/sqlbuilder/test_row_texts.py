@@ -80,7 +80,11 @@ def test_a_rounded_number_has_the_digits_that_a_server_shows() -> None:
     text = _text("float(7,3)")
     assert (text.form, text.digits) == (TextForm.ROUNDED_REAL, 3)
     assert _text("float(7,3)", sides=_ACROSS).form is TextForm.ROUNDED_REAL_WITHOUT_SIGN_OF_ZERO
-    assert _text("float(7,3)", "float").form is TextForm.ONLY_IN_SQL
+
+
+def test_a_rounded_number_cannot_be_compared_with_one_of_other_digits() -> None:
+    for other in ("float", "float(7,4)"):
+        assert value_text(_column("float(7,3)"), _column(other), _MARIADB) is None
 
 
 def test_an_enum_is_a_number_where_the_members_have_the_same_numbers() -> None:
