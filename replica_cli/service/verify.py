@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.proofs import ProofStore
 from replica_cli.checkpoint.schema import create_state_schema
-from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.checkpoint.verify_lock import take_verify_lock
 from replica_cli.core.errors import Interrupted, ReplicaError, UnfinishedVerification, UsageError
 from replica_cli.core.reports.failure import Failure
@@ -134,7 +133,7 @@ class _Run:
         settings, key = self._settings, (self._settings.state_schema, self._server.name)
         plan = self._plan(self._request.tables)
         with connect_both(settings, self._server) as (primary, secondary):
-            sessions = PairSessions(primary, secondary, PositionStore(secondary, *key), TableLifecycle(secondary, *key))
+            sessions = PairSessions.of(primary, secondary, *key)
             pairs = Pairs(sessions, plan.facts, LogParts(settings, plan.facts).read, stop)
             verdicts = compare_counts(pairs, plan.tables, primary, secondary, stop)
         verdicts += [TableVerdict(name, undecided=reason) for name, reason in plan.refused.items()]

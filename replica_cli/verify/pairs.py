@@ -11,8 +11,11 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
+from replica_cli.checkpoint.intents import IntentStore
+from replica_cli.checkpoint.positions import PositionStore
+from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.errors import PositionLost
 from replica_cli.mysql.binlog.snapshots import open_snapshot_between
 from replica_cli.verify.touched import Interval, TouchedRows
@@ -20,8 +23,6 @@ from replica_cli.verify.touched import Interval, TouchedRows
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from replica_cli.checkpoint.positions import PositionStore
-    from replica_cli.checkpoint.table_lifecycle import TableLifecycle
     from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.events import Transaction
     from replica_cli.core.names import TableName
@@ -83,12 +84,20 @@ class PairSessions:
         secondary: the session to the secondary.
         positions: reads the position row on `secondary`.
         tables: reads the tables' records on `secondary`.
+        intents: reads the intent of a DDL statement on `secondary`.
     """
 
     primary: Session
     secondary: Session
     positions: PositionStore
     tables: TableLifecycle
+    intents: IntentStore
+
+    @classmethod
+    def of(cls, primary: Session, secondary: Session, state_schema: str, instance: str) -> Self:
+        """Return the sessions of one instance."""
+        key = (secondary, state_schema, instance)
+        return cls(primary, secondary, PositionStore(*key), TableLifecycle(*key), IntentStore(*key))
 
 
 class Pairs:
@@ -107,6 +116,7 @@ class Pairs:
         self._secondary = sessions.secondary
         self._positions = sessions.positions
         self._tables = sessions.tables
+        self._intents = sessions.intents
         self._facts = facts
         self._read_log = read_log
         # From which position the log is read, if a pair before has met an XA COMMIT without its rows. Each further pair
@@ -154,6 +164,7 @@ class Pairs:
                     touched.take(transaction)
                 self._read_since = start if touched.has_unknown_xa else None
             records = self._tables.load()
+            touched.take_intent(self._intents.load())
             for session in (self._primary, self._secondary):
                 session.post(_BYTES)
             touched.add_cascades(self._primary, self._secondary)

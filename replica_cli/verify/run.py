@@ -11,8 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.beats import BeatStore
-from replica_cli.checkpoint.positions import PositionStore
-from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.errors import Interrupted
 from replica_cli.core.status import TableState
 from replica_cli.core.verification import VerifyProgress
@@ -255,7 +253,7 @@ class _Worker:
             session.execute(_limit(session, work.settings.verify.snapshot_seconds))
         key = (work.settings.state_schema, work.server.name)
         self._primary, self._secondary = primary, secondary
-        sessions = PairSessions(primary, secondary, PositionStore(secondary, *key), TableLifecycle(secondary, *key))
+        sessions = PairSessions.of(primary, secondary, *key)
         self._pairs = Pairs(sessions, work.facts, work.read_log, shared.stop)
         beats = BeatStore(secondary_status, *key)
         self._guard = LoadGuard(primary_status, secondary_status, beats, work.limits)

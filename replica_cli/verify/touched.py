@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from replica_cli.checkpoint.intents import digest
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowEvent, RowKind, XaPhase
 from replica_cli.decoder.compile import compile_rows, compile_updates
@@ -22,6 +23,7 @@ from replica_cli.verify.statements import LoggedStatements
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from replica_cli.checkpoint.intents import Intent
     from replica_cli.core.events import RowHead, Transaction
     from replica_cli.core.names import TableName
     from replica_cli.core.position import Position
@@ -134,6 +136,7 @@ class TouchedRows:
         self._wanted = wanted
         self._wants_all = interval.is_behind
         self._room = limit
+        self._hashes: set[str] = set()
         self._readers: dict[RowHead, _RowReader] = {}
         self._prepared: dict[str, dict[TableName, list[_Change]]] = {}
         self.uncertain: set[TableName] = set()
@@ -163,6 +166,15 @@ class TouchedRows:
         For a table without a key.
         """
         return self._changed[name].balance
+
+    def take_intent(self, intent: Intent | None) -> None:
+        """Take the secondary's statement that runs now, or was interrupted.
+
+        Rows may be changed already, although the secondary's position is before the statement. If it was not in the log
+        up to the last position, it is not known which rows.
+        """
+        if intent is not None and intent.statement_hash not in self._hashes:
+            self._doubt()
 
     def add_cascades(self, primary: Session, secondary: Session) -> None:
         """Add the rows that foreign keys have changed, inside both snapshots.
@@ -230,6 +242,7 @@ class TouchedRows:
     def _changes(self, transaction: Transaction) -> Iterator[tuple[TableName, Sequence[_Change]]]:
         for change in transaction.changes:
             if not isinstance(change, RowEvent):
+                self._hashes.add(digest(change))
                 self.uncertain |= self._statements.tables_of(change)
                 continue
             name = change.table.name
