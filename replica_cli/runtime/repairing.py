@@ -107,7 +107,7 @@ class _Repair:
         self._proofs = ProofStore(sessions.state, *key)
         self._store = RepairStore(sessions.state, *key)
         self._records = TableLifecycle(sessions.state, *key).load()
-        pair_sessions = PairSessions.of(sessions.primary, sessions.secondary, *key)
+        pair_sessions = PairSessions.of(sessions.primary, sessions.secondary, sessions.state, *key)
         self._pairs = Pairs(pair_sessions, compared.facts, LogParts(settings, compared.facts).read, repairer.stop)
         self._entry_number = self._store.entry_count(wanted.number)
 

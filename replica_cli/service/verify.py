@@ -132,8 +132,11 @@ class _Run:
         """Compare only the numbers of rows. Nothing is stored."""
         settings, key = self._settings, (self._settings.state_schema, self._server.name)
         plan = self._plan(self._request.tables)
-        with connect_both(settings, self._server) as (primary, secondary):
-            sessions = PairSessions.of(primary, secondary, *key)
+        with (
+            connect_both(settings, self._server) as (primary, secondary),
+            connect(self._server, settings.network) as state,
+        ):
+            sessions = PairSessions.of(primary, secondary, state, *key)
             pairs = Pairs(sessions, plan.facts, LogParts(settings, plan.facts).read, stop)
             verdicts = compare_counts(pairs, plan.tables, primary, secondary, stop)
         verdicts += [TableVerdict(name, undecided=reason) for name, reason in plan.refused.items()]

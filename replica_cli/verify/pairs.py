@@ -3,7 +3,11 @@
 What the primary's snapshot shows lies between two positions, which are the same on MariaDB in most cases. The
 secondary's snapshot contains the position row. Rows and position are committed together, so that row says exactly up to
 which position the snapshot shows the changes. The log between the lowest and the highest of these positions tells which
-rows may rightly differ. Nothing is locked, and the stream does not wait.
+rows may rightly differ. No row is locked, and the stream does not wait.
+
+A snapshot keeps rows, but not the names of tables: after RENAME TABLE it reads another table. So the tables are opened
+in both snapshots at once, and from then on DDL waits for the end of the pair, as it does for any transaction that reads
+a table. The log tells of DDL between a snapshot and that moment.
 """
 
 from __future__ import annotations
@@ -11,13 +15,16 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Protocol, Self
 
 from replica_cli.checkpoint.intents import IntentStore
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.errors import PositionLost
+from replica_cli.mysql.binlog.log_state import log_end
 from replica_cli.mysql.binlog.snapshots import open_snapshot_between
+from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.verify.touched import Interval, TouchedRows
 
 if TYPE_CHECKING:
@@ -44,6 +51,8 @@ _SNAPSHOT = (
 )
 # Names and positions come as text, and rows as bytes, so that no charset is converted.
 _NAMES, _BYTES = "SET NAMES utf8mb4", "SET NAMES binary"
+# A pair is given up rather than wait for a session that has locked a table.
+_SHORT_WAITS = "SET SESSION lock_wait_timeout = 5"
 # How many changed rows are kept for one pair.
 ROWS_LIMIT = 100_000
 
@@ -83,21 +92,25 @@ class PairSessions:
         primary: the session to the primary.
         secondary: the session to the secondary.
         positions: reads the position row on `secondary`.
+        positions_now: reads the position row on a session without a snapshot.
+        intents: reads the intent of a DDL statement on a session without a snapshot.
         tables: reads the tables' records on `secondary`.
-        intents: reads the intent of a DDL statement on `secondary`.
     """
 
     primary: Session
     secondary: Session
     positions: PositionStore
-    tables: TableLifecycle
+    positions_now: PositionStore
     intents: IntentStore
+    tables: TableLifecycle
 
     @classmethod
-    def of(cls, primary: Session, secondary: Session, state_schema: str, instance: str) -> Self:
-        """Return the sessions of one instance."""
-        key = (secondary, state_schema, instance)
-        return cls(primary, secondary, PositionStore(*key), TableLifecycle(*key), IntentStore(*key))
+    def of(cls, primary: Session, secondary: Session, state: Session, state_schema: str, instance: str) -> Self:
+        """Return the sessions of one instance; `state` is another session to the secondary."""
+        key, now = (secondary, state_schema, instance), (state, state_schema, instance)
+        return cls(
+            primary, secondary, PositionStore(*key), PositionStore(*now), IntentStore(*now), TableLifecycle(*key)
+        )
 
 
 class Pairs:
@@ -115,6 +128,7 @@ class Pairs:
         self._primary = sessions.primary
         self._secondary = sessions.secondary
         self._positions = sessions.positions
+        self._positions_now = sessions.positions_now
         self._tables = sessions.tables
         self._intents = sessions.intents
         self._facts = facts
@@ -150,17 +164,23 @@ class Pairs:
         """
         for session in (self._primary, self._secondary):
             session.post(_NAMES)
+            session.post(_SHORT_WAITS)
         try:
             shown, end = open_snapshot_between(self._primary, self._facts, self._stop)
+            _hold(self._primary, [t.primary.name for t in tables])
+            held = log_end(self._primary, has_gtids=self._facts.has_gtids)
             if waits:
                 self._wait_for(end)
             self._secondary.execute_each(_SNAPSHOT)
-            applied = self._position()
+            applied = self._position(self._positions)
+            _hold(self._secondary, [t.secondary.name for t in tables])
+            now = self._position(self._positions_now)
             interval = Interval(shown, end, applied)
+            last = _last(interval.high, held, now)
             touched = TouchedRows(tables, interval, wanted, self._facts, limit=ROWS_LIMIT, keeps_values=keeps_values)
-            if not interval.low.is_same(interval.high):
+            if not interval.low.is_same(last):
                 start = self._read_since or interval.low
-                for transaction in self._read_log(start, interval.high, touched.wants):
+                for transaction in self._read_log(start, last, touched.wants):
                     touched.take(transaction)
                 self._read_since = start if touched.has_unknown_xa else None
             records = self._tables.load()
@@ -175,7 +195,7 @@ class Pairs:
 
     def _wait_for(self, end: Position) -> None:
         """Wait until the stream has applied everything up to a position, unless it does not move."""
-        position = self._position()
+        position = self._position(self._positions)
         if self._still_at is not None and position.is_same(self._still_at):
             return
         moved_at = time.monotonic()
@@ -184,15 +204,25 @@ class Pairs:
                 self._still_at = position
                 return
             self._stop.wait(_POLL_SECONDS)
-            before, position = position, self._position()
+            before, position = position, self._position(self._positions)
             if not position.is_same(before):
                 moved_at = time.monotonic()
 
-    def _position(self) -> Position:
-        saved = self._positions.load()
+    def _position(self, positions: PositionStore) -> Position:
+        saved = positions.load()
         if saved is None:
             raise no_position(self._secondary.server)
         return saved.position
+
+
+def _hold(session: Session, names: Sequence[TableName]) -> None:
+    """Open tables in the transaction of a session without reading a row, so that DDL waits for its end."""
+    if names:
+        session.execute(f"SELECT 1 FROM {','.join(map(quote_table, names))} WHERE FALSE")
+
+
+def _last(*positions: Position) -> Position:
+    return reduce(lambda a, b: a if a.at_least(b) else b, positions)
 
 
 def no_position(server: Server) -> PositionLost:

@@ -18,6 +18,7 @@ from replica_cli.core.wording import duration
 from replica_cli.mysql.errnos import (
     ER_BAD_FIELD,
     ER_KEY_DOES_NOT_EXIST,
+    ER_LOCK_WAIT_TIMEOUT,
     ER_NO_SUCH_TABLE,
     ER_TABLE_DEF_CHANGED,
     QUERY_TIMEOUTS,
@@ -253,7 +254,7 @@ class _Worker:
             session.execute(_limit(session, work.settings.verify.snapshot_seconds))
         key = (work.settings.state_schema, work.server.name)
         self._primary, self._secondary = primary, secondary
-        sessions = PairSessions.of(primary, secondary, *key)
+        sessions = PairSessions.of(primary, secondary, secondary_status, *key)
         self._pairs = Pairs(sessions, work.facts, work.read_log, shared.stop)
         beats = BeatStore(secondary_status, *key)
         self._guard = LoadGuard(primary_status, secondary_status, beats, work.limits)
@@ -328,28 +329,38 @@ class _Worker:
         started_at = time.monotonic()
         deadline = started_at + min(_GROUP_SECONDS, work.settings.verify.snapshot_seconds)
         rows, is_idle = 0, True
-        with self._pairs.open([run.table for run in runs], {run.table.name: run.restless for run in runs}) as pair:
-            for run in runs:
-                if time.monotonic() >= deadline or shared.is_over or 0 < work.rate <= rows:
-                    break
-                try:
+        wanted = {run.table.name: run.restless for run in runs}
+        current: list[TableRun] = list(runs)
+        try:
+            with self._pairs.open([run.table for run in runs], wanted) as pair:
+                for run in runs:
+                    if time.monotonic() >= deadline or shared.is_over or 0 < work.rate <= rows:
+                        break
+                    current = [run]
                     count = self._step_in(pair, run, deadline, max(0, work.rate - rows))
-                except ServerError as error:
-                    if error.errno in _ALTERED:
-                        return [run]
-                    if error.errno not in QUERY_TIMEOUTS:
-                        raise
-                    limit = duration(work.settings.verify.snapshot_seconds)
-                    run.give_up(f"its rows are not read within {limit} (REPLICA_VERIFY_SNAPSHOT)")
-                    return []
-                shared.note(run, count)
-                rows += count
-                is_idle = is_idle and not count and not run.is_done
+                    shared.note(run, count)
+                    rows += count
+                    is_idle = is_idle and not count and not run.is_done
+        except ServerError as error:
+            if error.errno in _ALTERED:
+                return current
+            self._note_error(error, current)
         if is_idle:
             shared.stop.wait(_AGAIN_SECONDS)
         elif work.rate:
             shared.stop.wait(rows / work.rate - (time.monotonic() - started_at))
         return []
+
+    def _note_error(self, error: ServerError, runs: Sequence[TableRun]) -> None:
+        """Note that a pair of snapshots could not be used for some tables. Raises an error of another kind."""
+        limit = duration(self._work.settings.verify.snapshot_seconds)
+        for run in runs:
+            if error.errno in QUERY_TIMEOUTS:
+                run.give_up(f"its rows are not read within {limit} (REPLICA_VERIFY_SNAPSHOT)")
+            elif error.errno == ER_LOCK_WAIT_TIMEOUT:
+                run.postpone(f"another session has locked a table: {error.message}")
+            else:
+                raise error
 
     def _step_in(self, pair: Pair, run: TableRun, deadline: float, rows_limit: int) -> int:
         """Compare a part of one table; return the number of rows."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from replica_cli.checkpoint.intents import Intent
-    from replica_cli.core.events import RowHead, Transaction
+    from replica_cli.core.events import RowHead, Statement, Transaction
     from replica_cli.core.names import TableName
     from replica_cli.core.position import Position
     from replica_cli.core.table import Column
@@ -203,14 +203,23 @@ class TouchedRows:
     def take(self, transaction: Transaction) -> None:
         """Add the rows that a transaction changes.
 
-        Of a transaction that has ended at the first position or before it, only what an XA PREPARE announces counts.
+        Of a transaction that has ended at the first position or before it, only what an XA PREPARE announces counts;
+        of one after the last position only statements, which may have run before the tables were opened.
         """
         step = transaction.xa
-        if transaction.is_end and self._interval.low.at_least(transaction.end):
-            if step is not None and step.phase is not XaPhase.PREPARE:
+        is_prepare = step is not None and step.phase is XaPhase.PREPARE
+        if transaction.start.at_least(self._interval.high):
+            for change in transaction.changes:
+                if not isinstance(change, RowEvent):
+                    self._take_statement(change)
+        elif transaction.is_end and self._interval.low.at_least(transaction.end) and not is_prepare:
+            if step is not None:
                 self._prepared.pop(step.xid, None)
-            if step is None or step.phase is not XaPhase.PREPARE:
-                return
+        else:
+            self._take_between(transaction)
+
+    def _take_between(self, transaction: Transaction) -> None:
+        step = transaction.xa
         if transaction.is_rolled_back:
             # Rows of its pieces before this one do not count.
             self._doubt()
@@ -242,8 +251,7 @@ class TouchedRows:
     def _changes(self, transaction: Transaction) -> Iterator[tuple[TableName, Sequence[_Change]]]:
         for change in transaction.changes:
             if not isinstance(change, RowEvent):
-                self._hashes.add(digest(change))
-                self.uncertain |= self._statements.tables_of(change)
+                self._take_statement(change)
                 continue
             name = change.table.name
             if not self._parents.take(change):
@@ -254,6 +262,10 @@ class TouchedRows:
                 except ApplyRefused:
                     # The definition has changed since it was read.
                     self.uncertain.add(name)
+
+    def _take_statement(self, statement: Statement) -> None:
+        self._hashes.add(digest(statement))
+        self.uncertain |= self._statements.tables_of(statement)
 
     def _reader(self, event: RowEvent) -> _RowReader:
         reader = self._readers.get(event.head)

@@ -241,6 +241,29 @@ def test_statements_about_other_tables_do_not_disturb(replica: Replica) -> None:
     stream.end(signal.SIGTERM)
 
 
+def test_tables_that_exchange_their_names_are_not_mistaken_for_each_other(replica: Replica) -> None:
+    replica.on_primary(
+        *(f"CREATE TABLE {name} (id INT PRIMARY KEY, n INT)" for name in ("red", "blue")),
+        "INSERT INTO red VALUES " + ",".join(f"({i},1)" for i in range(500)),
+        "INSERT INTO blue VALUES " + ",".join(f"({i},2)" for i in range(700)),
+    )
+    replica.run("transfer")
+    stream = replica.stream()
+
+    def work(session: Session) -> None:
+        session.execute("RENAME TABLE red TO grey, blue TO red, grey TO blue")
+        session.execute("DO SLEEP(0.2)")
+
+    load = Load(replica.primary, replica.schema, work)
+    try:
+        for _ in range(2):
+            lines = replica.start("verify", "run", "--json", "--restart").end().lines
+            assert [x for x in lines if x["type"] == "difference"] == []
+    finally:
+        load.stop()
+    stream.end(signal.SIGTERM)
+
+
 def test_a_statement_that_is_half_done_proves_nothing(replica: Replica) -> None:
     started(replica).end(signal.SIGTERM)
     # What a pair of snapshots shows while the stream runs a TRUNCATE of which the primary's snapshot knows nothing.

@@ -158,6 +158,12 @@ def use_plain(session: Session, chance: Random, number: int) -> int:
     return 10
 
 
+def use_calm(session: Session, chance: Random, number: int) -> int:  # noqa: ARG001
+    """Change rows of which no fault changes the like on a secondary."""
+    session.execute(f"UPDATE calm SET n = n + 1 WHERE id MOD 7 = 0 AND id MOD 10 = {chance.randrange(10)}")
+    return 10
+
+
 def use_shape(session: Session, chance: Random, number: int) -> int:
     """Change the table whose definition changes."""
     session.execute(f"INSERT INTO shape (word) VALUES ('word {number}'), ('other {number}')")
@@ -169,4 +175,5 @@ def use_shape(session: Session, chance: Random, number: int) -> int:
 WEIGHTS: dict[Action, int] = {
     move_money: 20, add_items: 10, swap_slots: 8, shift_keys: 4, trim_items: 6, change_family: 10, mix_types: 8,
     add_bulk: 1, delete_bulk: 1, change_bulk: 1, use_heap: 3, use_savepoints: 5, use_plain: 6, use_shape: 6,
+    use_calm: 3,
 }  # fmt: skip

@@ -10,6 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ReplicaError
+from tests.torture import proving
 from tests.torture.faults import FAULTS, Scene
 from tests.torture.inspector import Inspector
 from tests.torture.rest import check_rest, copy_refused_tables
@@ -92,6 +93,7 @@ def _suffer(arena: Arena, fault: Fault, chance: Random, writer: Writer, result: 
         for each in arena.sites:
             each.check_stream()
             each.start_stream()
+        proving.begin(site)
         pause(chance.uniform(0.0, 1.0))
         fault.run(scene)
         for each in arena.sites:
@@ -103,6 +105,7 @@ def _suffer(arena: Arena, fault: Fault, chance: Random, writer: Writer, result: 
         # A server that no fault concerned: an error of the harness, which is reported as well.
         result.verdict.problems.append(f"{fault.name}: {error.message}\n{traceback.format_exc(limit=-4)}")
     finally:
+        result.verdict.problems += proving.end(site)
         # What a fault did in the end is part of its line.
         if scene.detail:
             result.faults[-1] += f" ({scene.detail})"

@@ -112,6 +112,8 @@ class Site:
         self.to_primary = post.to_primary
         self.to_secondary = Proxy(server.port)
         self.others: list[Command] = []
+        # A `verify` run that the faults of the round may hit.
+        self.proving: Command | None = None
         self._panics: set[str] = set()
         self._read: dict[Path, int] = {}
         self._lost: list[tuple[float, float]] = []

@@ -9,6 +9,9 @@ STATE_SCHEMA = "torture_state"
 ACCOUNTS = 12  # few: hot rows
 PARENTS = 40
 PLAIN = 60
+CALM = 700
+# Tables that faults change on a secondary alone.
+CHANGED_BEHIND = frozenset({f"{SCHEMA}.plain", f"{SCHEMA}.calm"})
 
 # `ledger` has no key: each transaction adds one row to it, and a transaction applied twice leaves a row more.
 _LEDGER = "CREATE TABLE ledger (number BIGINT NOT NULL, kind VARCHAR(20) NOT NULL)"
@@ -41,6 +44,8 @@ TABLES = (
     f"CREATE TABLE {OTHER_SCHEMA}.guest (id INT PRIMARY KEY, word VARCHAR(30))",
     # The one that is changed directly on the secondary: no definition of it changes on the primary.
     "CREATE TABLE plain (id INT PRIMARY KEY, n INT NOT NULL, note VARCHAR(60), KEY (n))",
+    # Of this one rows are changed on the secondary that the primary leaves alone.
+    "CREATE TABLE calm (id INT PRIMARY KEY, n INT NOT NULL, note VARCHAR(60))",
 )
 
 ROWS = (
@@ -49,6 +54,7 @@ ROWS = (
     f"INSERT INTO parent VALUES {','.join(f'({n}, {chr(39)}parent {n}{chr(39)})' for n in range(PARENTS))}",
     f"INSERT INTO child (parent, n) SELECT id, 1 FROM parent WHERE id < {PARENTS // 2}",
     f"INSERT INTO plain SELECT n, 0, 'as it was' FROM digits WHERE n < {PLAIN}",
+    f"INSERT INTO calm SELECT a.n * 100 + b.n, 0, 'calm' FROM digits a JOIN digits b WHERE a.n < {CALM // 100}",
     "INSERT INTO item (sku, slot, price, body) SELECT CONCAT('first-', n), n, n / 7, REPEAT('x', n) FROM digits",
     f"INSERT INTO {OTHER_SCHEMA}.guest SELECT n, n FROM digits WHERE n < 20",
     "INSERT INTO bulk SELECT n, 0, REPEAT('first ', 30) FROM digits",

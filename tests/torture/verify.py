@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.mysql.errnos import ServerError
 from replica_cli.sandbox.compare import compare
+from tests.torture import proving
 from tests.torture.boundary import is_followed_by_nothing, why_no_boundary
 from tests.torture.command import tail
 from tests.torture.tables import SCHEMA, SCHEMAS, STATE_SCHEMA
@@ -59,13 +60,18 @@ def verify(arena: Arena) -> Verdict:
         verdict.problems += [f"{site}: left half done: {statement}" for (statement,) in intents]
         verdict.problems += check_place(arena, site, must_be_end=True)
         _count_ledger(arena, site, verdict)
-        verdict.problems += [
-            f"{site}: {r.schema}.{r.table} differs, {r.rows_a} rows on the primary, {r.rows_b} here\n{r.detail}"
-            + site.said_of(r.table)
+        different = [
+            r
             for schema in SCHEMAS
             for r in compare(arena.primary.address(), site.server.address(), schema)
             if not r.is_equal
         ]
+        verdict.problems += [
+            f"{site}: {r.schema}.{r.table} differs, {r.rows_a} rows on the primary, {r.rows_b} here\n{r.detail}"
+            + site.said_of(r.table)
+            for r in different
+        ]
+        verdict.problems += proving.disagreements(site, {f"{r.schema}.{r.table}" for r in different})
     return verdict
 
 
