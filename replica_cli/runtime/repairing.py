@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 # How many rows are written in one commit, and how many differences are read at once.
 _ROWS_AT_ONCE = 100
+# How many pairs of snapshots are opened until one tells what the rows are. In most cases the first one does.
+_ATTEMPTS = 15
 # MariaDB checks constraints of rows that the primary has accepted, unless a session turns that off.
 _MARIADB_PREPARATION = (b"SET SESSION check_constraint_checks = 0",)
 
@@ -131,12 +133,16 @@ class _Repair:
             self._refuse(differences, reason)
             return
         keys = {tuple(literal for _, literal in d.key) for d in differences}
-        with self._pairs.open([table], {name: keys}, keeps_values=True, waits=False) as pair:
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            with self._pairs.open([table], {name: keys}, keeps_values=True, waits=False) as pair:
+                if name in pair.touched.uncertain and attempts_left:
+                    continue
 
-            def commit(rows: Sequence[RepairedRow]) -> None:
-                self._commit(rows, pair.position)
+                def commit(rows: Sequence[RepairedRow], position: Position = pair.position) -> None:
+                    self._commit(rows, position)
 
-            RowRepair(table, self._sessions.primary, self._sessions.writer, commit).repair(pair, differences)
+                RowRepair(table, self._sessions.primary, self._sessions.writer, commit).repair(pair, differences)
+                return
 
     def _refuse(self, differences: Iterable[Difference], reason: str) -> None:
         self._sessions.writer.begin()

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 # A stream that runs reaches the end of the log within milliseconds. One that does not move for this long is stopped,
 # paused or far behind: then the part of the log that it has not applied is read instead.
 _STILL_SECONDS = 0.3
+# The primary's snapshot is open meanwhile. After that a stream that is further behind is taken as it is, too.
+_WAIT_SECONDS = 3.0
 _POLL_SECONDS = 0.003
 _SNAPSHOT = (
     b"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
@@ -194,12 +196,12 @@ class Pairs:
             self._secondary.rollback()
 
     def _wait_for(self, end: Position) -> None:
-        """Wait until the stream has applied everything up to a position, unless it does not move."""
+        """Wait until the stream has applied everything up to a position, unless it does not move or takes long."""
         position = self._position(self._positions)
         if self._still_at is not None and position.is_same(self._still_at):
             return
-        moved_at = time.monotonic()
-        while not position.at_least(end):
+        moved_at = begun_at = time.monotonic()
+        while not position.at_least(end) and time.monotonic() - begun_at < _WAIT_SECONDS:
             if time.monotonic() - moved_at >= _STILL_SECONDS:
                 self._still_at = position
                 return
