@@ -251,8 +251,7 @@ def keys_query(definition: TableDefinition, key: PagingKey, keys: Sequence[KeyLi
 
 def is_one_of(key: PagingKey, keys: Sequence[KeyLiterals]) -> str:
     """Return the condition for the rows that have one of some keys."""
-    if len(key.parts) == 1:
-        return f"{quote(key.parts[0].column.name)} IN ({','.join(literal for (literal,) in keys)})"
+    # Not IN: with literals of several types, such as a number that is too large for BIGINT, MariaDB reads all rows.
     rows = (both(*(f"{quote(p.column.name)} = {v}" for p, v in zip(key.parts, values, strict=True))) for values in keys)
     return " OR ".join(f"({row})" for row in rows)
 
