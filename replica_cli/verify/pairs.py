@@ -176,6 +176,8 @@ class Pairs:
             self._secondary.execute_each(_SNAPSHOT)
             applied = self._position(self._positions)
             _hold(self._secondary, [t.secondary.name for t in tables])
+            # In this order: the intent is deleted in the commit that moves the position.
+            intent = self._intents.load()
             now = self._position(self._positions_now)
             interval = Interval(shown, end, applied)
             last = _last(interval.high, held, now)
@@ -186,7 +188,7 @@ class Pairs:
                     touched.take(transaction)
                 self._read_since = start if touched.has_unknown_xa else None
             records = self._tables.load()
-            touched.take_intent(self._intents.load())
+            touched.take_intent(intent)
             for session in (self._primary, self._secondary):
                 session.post(_BYTES)
             touched.add_cascades(self._primary, self._secondary)
