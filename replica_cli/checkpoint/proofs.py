@@ -19,6 +19,7 @@ from replica_cli.checkpoint.key_literals import check_key
 from replica_cli.core.errors import StateBroken
 from replica_cli.core.names import TableName
 from replica_cli.core.position import Position
+from replica_cli.core.reports.verify import ProvenTable
 from replica_cli.core.verification import Difference, DifferenceKind, ProvenRange
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import hex_literal, text_literal
@@ -80,27 +81,6 @@ class Progress:
     last_key: bytes | None
     is_at_end: bool
     row_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What is proven of one table.
-
-    Attributes:
-        table: the primary's name.
-        position: every row was compared at this position of the secondary or later.
-        proven_at: when the oldest of the comparisons was made, in UTC.
-        row_count: the number of rows.
-        is_whole: the whole table was compared; otherwise only its first part.
-        differences: the number of rows that differ.
-    """
-
-    table: TableName
-    position: Position | None
-    proven_at: datetime | None
-    row_count: int
-    is_whole: bool
-    differences: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +206,10 @@ class ProofStore:
     def add_difference(self, number: int, difference: Difference) -> None:
         """Write a row that differs; a row that is already known is written again, unless a later run has written it."""
         d = difference
-        values = ", ".join(map(text_literal, (d.kind, _json(d.key), d.row_hash, json.dumps(d.columns))))
+        values = ", ".join(map(text_literal, (d.kind, json.dumps(d.key), d.row_hash, json.dumps(d.columns))))
         identity = f"{self._key_of(d.table)}, '{row_id(d)}', {number}"
         rows = ", ".join(
-            "NULL" if row is None else text_literal(_json(row)) for row in (d.primary_row, d.secondary_row)
+            "NULL" if row is None else text_literal(json.dumps(row)) for row in (d.primary_row, d.secondary_row)
         )
         self._execute(
             f"INSERT INTO {self._schema}.verify_difference (instance, schema_name, table_name, row_id, run_number, "
@@ -308,7 +288,7 @@ class ProofStore:
         name = None if schema is None else TableName(_text(schema), _text(table))
         return ProofSummary(int(count), name, None if age is None else int(age) / 1e6)
 
-    def proofs(self) -> list[Proof]:
+    def proofs(self) -> list[ProvenTable]:
         """Return what is proven of each table, by name."""
         rows = self._session.rows(
             "SELECT schema_name, table_name, run_number, range_number, high_key IS NULL, row_count, proven_file, "
@@ -363,7 +343,7 @@ def row_id(difference: Difference) -> str:
     return hashlib.sha256(f"{d.key}{d.row_hash}{d.kind if d.row_hash else ''}".encode()).hexdigest()
 
 
-def _proof(name: TableName, ranges: Sequence[Row], differences: int) -> Proof:
+def _proof(name: TableName, ranges: Sequence[Row], differences: int) -> ProvenTable:
     # A part that an earlier run compared counts until the run that is going on has reached the end of the table.
     is_whole = any(bool(row[4]) for row in ranges)
     oldest = ranges[0]
@@ -371,7 +351,7 @@ def _proof(name: TableName, ranges: Sequence[Row], differences: int) -> Proof:
     whole_run = newest_run if any(bool(r[4]) and int(r[2]) == newest_run for r in ranges) else int(oldest[2])
     counted = sum(int(row[5]) for row in ranges if int(row[2]) == whole_run)
     position = Position(_text(oldest[6]), int(oldest[7]), _text(oldest[8] or ""))
-    return Proof(name, position, _utc(oldest[9]), counted, is_whole, differences)
+    return ProvenTable(name, counted, position, _utc(oldest[9]), is_whole, differences)
 
 
 def _difference(row: Row) -> Difference:
@@ -391,10 +371,6 @@ def _difference(row: Row) -> Difference:
         _literals(primary_row),
         _literals(secondary_row),
     )
-
-
-def _json(literals: Literals) -> str:
-    return json.dumps(literals)
 
 
 def _literals(text: object) -> Literals | None:

@@ -19,7 +19,7 @@ from replica_cli.core.commands import CommandLine, install_command_line
 from replica_cli.core.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from replica_cli.config.loading import Configuration
     from replica_cli.config.overrides import Overrides
@@ -193,10 +193,14 @@ class Invocation:
 
         The commands in the failures must be complete (`documents.complete_commands.filled`).
         """
-        for failure in failures if not self.is_silent else ():
-            render_failure(failure, is_json=self.is_json, paint=self.paint(to_stderr=True))
+        self.show_failures(failures)
         if failures:
             raise typer.Exit(failures[0].exit_code)
+
+    def show_failures(self, failures: Iterable[Failure]) -> None:
+        """Show failures, unless nothing is shown. Their commands must be complete, as for `end_if_failed`."""
+        for failure in failures if not self.is_silent else ():
+            render_failure(failure, is_json=self.is_json, paint=self.paint(to_stderr=True))
 
     def paint(self, *, to_stderr: bool = False) -> Painter:
         """Return the painter for stdout, or for stderr."""

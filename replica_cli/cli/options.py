@@ -134,3 +134,28 @@ def exit_code_of(code: ExitCode, failure_code: int | None) -> int:
     if failure_code is None or code in (ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.INTERRUPTED):
         return int(code)
     return failure_code
+
+
+def chosen_mode(*, resume: bool, restart: bool) -> str:
+    """Return what a command does about earlier work that is not finished: `new`, `resume` or `restart`.
+
+    Raises:
+        UsageError: both options are given.
+    """
+    if resume and restart:
+        raise UsageError("`--resume` and `--restart` exclude each other")
+    if restart:
+        return "restart"
+    return "resume" if resume else "new"
+
+
+def schema_and_table(text: str, examples: str) -> tuple[str, str]:
+    """Return both parts of the value of `--table`.
+
+    Raises:
+        UsageError: a part is missing.
+    """
+    schema, _, name = text.partition(".")
+    if not schema or not name:
+        raise UsageError(f"`--table {text}` is not SCHEMA.TABLE, such as {examples}")
+    return schema, name

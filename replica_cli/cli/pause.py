@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import typer
+from typing import TYPE_CHECKING
 
 from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output.console import answer, write_document
-from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.plain_text import pauses_text
 from replica_cli.cli.parsing import Command
 from replica_cli.core.errors import ExitCode
 from replica_cli.documents.complete_commands import failures_of
+
+if TYPE_CHECKING:
+    import typer
 
 _CODES = (ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.SECONDARY)
 _MEANINGS = {1: "unexpected failure, or no stream or transfer ever ran for it"}
@@ -64,11 +66,7 @@ def _request_pause(invocation: Invocation, *, is_wanted: bool) -> None:
         write_document(documents.pauses_document(reports))
     elif not invocation.is_silent and (text := pauses_text(reports, invocation.paint())):
         answer(text)
-    failures = failures_of(reports)
-    for failure in failures if not invocation.is_silent else ():
-        render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))
-    if failures:
-        raise typer.Exit(failures[0].exit_code)
+    invocation.end_if_failed(failures_of(reports))
 
 
 def register(app: typer.Typer) -> None:

@@ -12,7 +12,6 @@ from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator
 from replica_cli.cli.listening import LISTEN, listening
 from replica_cli.cli.options import with_shared_options
 from replica_cli.cli.output.console import answer, write_document
-from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.plain_text import stream_text
 from replica_cli.cli.output.reporters import open_reporter
 from replica_cli.cli.parsing import Command
@@ -117,8 +116,7 @@ def stream(
         write_document(documents.stream_summary(report), is_line=True)
     elif not invocation.is_silent:
         answer(stream_text(report, invocation.paint()))
-    for failure in failures_of(report.workers) if not invocation.is_silent else ():
-        render_failure(failure, is_json=invocation.is_json, paint=paint)
+    invocation.show_failures(failures_of(report.workers))
     raise typer.Exit(report.exit_code)
 
 

@@ -12,9 +12,8 @@ from replica_cli.cli.confirmation import check_target, confirm
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
 from replica_cli.cli.listening import LISTEN_ONLY_BY_OPTION, listening
-from replica_cli.cli.options import ALL, with_shared_options
+from replica_cli.cli.options import ALL, chosen_mode, schema_and_table, with_shared_options
 from replica_cli.cli.output.console import answer, remark, write_document
-from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.plain_text import plans_text, transfer_text
 from replica_cli.cli.output.reporters import open_reporter
 from replica_cli.cli.parsing import Command
@@ -90,7 +89,7 @@ def transfer(
     """Copy the tables to the secondaries."""
     from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
 
-    mode = _mode(resume=resume, restart=restart)
+    mode = TransferMode(chosen_mode(resume=resume, restart=restart))
     tables = tuple(_table_name(text) for text in table or ())
     if mode is TransferMode.RESUME and tables:
         raise UsageError("`--resume` continues an unfinished transfer as it was begun: leave out `--table`")
@@ -134,8 +133,7 @@ def _run(invocation: Invocation, run: CommandContext, plans: tuple[PlannedTransf
         write_document(documents.transfer_summary(report), is_line=True)
     elif not invocation.is_silent:
         answer(transfer_text(report, invocation.paint()))
-    for failure in failures_of(report.copies) if not invocation.is_silent else ():
-        render_failure(failure, is_json=invocation.is_json, paint=paint)
+    invocation.show_failures(failures_of(report.copies))
     raise typer.Exit(report.exit_code)
 
 
@@ -146,19 +144,8 @@ def _show(invocation: Invocation, plans: Sequence[TransferPlan]) -> None:
         answer(plans_text(plans, invocation.paint()))
 
 
-def _mode(*, resume: bool, restart: bool) -> TransferMode:
-    if resume and restart:
-        raise UsageError("`--resume` and `--restart` exclude each other")
-    if restart:
-        return TransferMode.RESTART
-    return TransferMode.RESUME if resume else TransferMode.NEW
-
-
 def _table_name(text: str) -> TableName:
-    schema, _, name = text.partition(".")
-    if not schema or not name:
-        raise UsageError(f"`--table {text}` is not SCHEMA.TABLE, such as shop.orders")
-    return TableName(schema, name)
+    return TableName(*schema_and_table(text, "shop.orders"))
 
 
 def register(app: typer.Typer) -> None:

@@ -13,9 +13,8 @@ from replica_cli import documents
 from replica_cli.cli.confirmation import check_target, confirm
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
-from replica_cli.cli.options import ALL, with_shared_options
+from replica_cli.cli.options import ALL, chosen_mode, schema_and_table, with_shared_options
 from replica_cli.cli.output.console import answer, remark, write_document
-from replica_cli.cli.output.failures import render_failure
 from replica_cli.cli.output.verify_lines import open_verify_reporter
 from replica_cli.cli.output.verify_text import proofs_text, repair_plans_text, repair_text, verify_text
 from replica_cli.cli.parsing import Command, Group
@@ -149,7 +148,7 @@ def run(
     ] = False,
 ) -> None:
     """Compare the rows of the secondaries with the primary's."""
-    mode = _mode(resume=resume, restart=restart)
+    mode = VerifyMode(chosen_mode(resume=resume, restart=restart))
     tables = tuple(_pattern(text) for text in table or ())
     if mode is VerifyMode.RESUME and tables:
         raise UsageError("`--resume` continues an unfinished run with its tables: leave out `--table`")
@@ -220,8 +219,7 @@ def _show_result(invocation: Invocation, reports: Sequence[VerifyReport]) -> Non
         for report in reports:
             if report.tables or report.failure is None:
                 answer(verify_text(report, invocation.paint()))
-    for failure in failures_of(reports) if not invocation.is_silent else ():
-        render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))
+    invocation.show_failures(failures_of(reports))
     raise typer.Exit(code)
 
 
@@ -308,24 +306,12 @@ def _show_repairs(invocation: Invocation, reports: Sequence[RepairReport]) -> No
             answer(repair_text(report, invocation.paint()))
         if not reports:
             answer("no row is known to differ: `replica verify run` looks for such rows")
-    for failure in failures_of(reports) if not invocation.is_silent else ():
-        render_failure(failure, is_json=invocation.is_json, paint=invocation.paint(to_stderr=True))
+    invocation.show_failures(failures_of(reports))
     raise typer.Exit(code)
 
 
-def _mode(*, resume: bool, restart: bool) -> VerifyMode:
-    if resume and restart:
-        raise UsageError("`--resume` and `--restart` exclude each other")
-    if restart:
-        return VerifyMode.RESTART
-    return VerifyMode.RESUME if resume else VerifyMode.NEW
-
-
 def _pattern(text: str) -> str:
-    schema, _, name = text.partition(".")
-    if not schema or not name:
-        raise UsageError(f"`--table {text}` is not SCHEMA.TABLE, such as shop.orders or 'shop.*'")
-    return text
+    return ".".join(schema_and_table(text, "shop.orders or 'shop.*'"))
 
 
 def register(app: typer.Typer) -> None:

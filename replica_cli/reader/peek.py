@@ -24,7 +24,12 @@ GTID_EVENTS = frozenset({EventType.GTID, EventType.GTID_TAGGED, EventType.MARIAD
 # INCIDENT.
 AT_BOUNDARIES = GTID_EVENTS | BETWEEN_GROUPS | {EventType.ANONYMOUS_GTID, EventType.ROTATE, EventType.INCIDENT}
 # Server ids that no replica is given. A dump with the worker's own server id would end the worker's dump.
-SERVER_IDS = (1 << 31, (1 << 32) - 1)
+_SERVER_IDS = (1 << 31, (1 << 32) - 1)
+
+
+def short_dump_id() -> int:
+    """Return a server id for a dump connection that ends soon."""
+    return random.randint(*_SERVER_IDS)  # noqa: S311 - it only has to differ from other short dumps
 
 
 def peek(
@@ -42,7 +47,7 @@ def peek(
     stream = open_dump(
         server,
         network,
-        server_id=random.randint(*SERVER_IDS),  # noqa: S311 - it only has to differ from other short dumps
+        server_id=short_dump_id(),
         start=start,
         by_gtid=by_gtid,
         is_mariadb=is_mariadb,

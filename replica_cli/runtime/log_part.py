@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 from replica_cli.reader.framing import DumpEnded
-from replica_cli.reader.peek import SERVER_IDS
+from replica_cli.reader.peek import short_dump_id
 from replica_cli.reader.reader import Reader
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class LogParts:
         reader = Reader(
             self._settings.primary,
             self._settings.network,
-            server_id=random.randint(*SERVER_IDS),  # noqa: S311 - it only has to differ from other short dumps
+            server_id=short_dump_id(),
             start=start,
             is_mariadb=self._facts.is_mariadb,
             wants=wants,

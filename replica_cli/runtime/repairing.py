@@ -15,6 +15,7 @@ from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.proofs import ProofStore
 from replica_cli.checkpoint.repairs import RepairRecord, RepairStore
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.core.quarantine_texts import copy_advice
 from replica_cli.core.reports.repair import RepairOutcome
 from replica_cli.core.selection import pattern_of
 from replica_cli.core.status import TableState
@@ -174,12 +175,12 @@ class _Repair:
 def _refusal(record: TableRecord | None, table: VerifiedTable | None, position: Position | None) -> str:
     """Return why the rows of a table are not repaired; empty if they can be."""
     if record is not None and record.state is TableState.QUARANTINED:
-        return f"the table is quarantined: `replica transfer --table {record.name}` copies it again"
+        return f"the table is quarantined: {copy_advice([record.name])}"
     if record is not None and record.state is not TableState.COPIED:
         return "the copy of the table is not finished"
     window_end = None if record is None else record.window_end
     if window_end is not None and position is not None and not position.at_least(window_end):
         return f"its copy is exact only after {window_end}, which the stream has not applied yet"
     if table is not None and table.is_versioned:
-        return f"the table keeps all versions of its rows: `replica transfer --table {table.name}` copies it again"
+        return f"the table keeps all versions of its rows: {copy_advice([table.name])}"
     return ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.proofs import PROOF_TABLES, ProofStore, RunKind
 from replica_cli.checkpoint.schema import existing_state_tables
-from replica_cli.core.reports.verify import ProofReport, TableState
+from replica_cli.core.reports.verify import ProofReport
 from replica_cli.mysql.session import connect
 from replica_cli.service.ask_each import ask_each
 
@@ -30,13 +30,9 @@ def show_proofs(settings: Settings, secondaries: Sequence[Server], differences_l
             store = ProofStore(session, settings.state_schema, server.name)
             run = store.last_run()
             newest = run or ProofStore(session, settings.state_schema, server.name, RunKind.SCRUB).last_run()
-            tables = tuple(
-                TableState(p.table, p.row_count, p.position, p.proven_at, p.is_whole, p.differences)
-                for p in store.proofs()
-            )
             return ProofReport(
                 server.name,
-                tables,
+                tuple(store.proofs()),
                 tuple(sorted(newest.refused.items())) if newest else (),
                 tuple(islice(store.differences(), differences_limit)),
                 sum(store.difference_counts().values()),

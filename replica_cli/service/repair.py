@@ -15,6 +15,7 @@ from replica_cli.checkpoint.repairs import RepairStore, WantedRepair
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.errors import FiltersChanged, Interrupted, ReplicaError
+from replica_cli.core.quarantine_texts import copy_advice
 from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.repair import PlannedRepair, RepairPlan, RepairReport
 from replica_cli.core.selection import pattern_of
@@ -74,7 +75,7 @@ def _planned(
             of(name, DifferenceKind.MISSING),
             of(name, DifferenceKind.EXTRA),
             of(name, DifferenceKind.DIFFERS),
-            f"it is quarantined: `replica transfer --table {name}` copies it again" if name in quarantined else "",
+            f"it is quarantined: {copy_advice([name])}" if name in quarantined else "",
         )
         for name in names
     )

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from replica_cli.runtime.verify_tables import ComparedTables
     from replica_cli.stop import StopToken
 
-_KINDS = (DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.DIFFERS)
 _STOPPING = "stopping: what is proven is stored; `replica verify run --resume` goes on with the rest"
 
 
@@ -214,7 +213,7 @@ class _Run:
         verdicts = []
         for name in sorted({t.name for t in plan.tables} | undecided.keys()):
             done = progress.get(name)
-            missing, extra, differs = (counts.get((name, kind), 0) for kind in _KINDS)
+            missing, extra, differs = (counts.get((name, kind), 0) for kind in DifferenceKind)
             reason = undecided.get(name, "")
             if not reason and is_stopped and (done is None or not done.is_at_end):
                 reason = "the run ended before all of its rows were compared"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import CASCADES_ARE_LOGGED, RowKind
-from replica_cli.decoder.compile import compile_rows, compile_updates
 from replica_cli.decoder.form import Form, Output
-from replica_cli.sqlbuilder.identifiers import quote, quote_table
-from replica_cli.sqlbuilder.rows.chunks import key_expression
+from replica_cli.sqlbuilder.identifiers import quote_table
+from replica_cli.sqlbuilder.rows.chunks import has_values, key_expression
+from replica_cli.verify.image_rows import ImageRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from replica_cli.core.events import RowEvent, RowHead
     from replica_cli.core.names import TableName
     from replica_cli.core.table import Column
-    from replica_cli.decoder.compile import RowsFunction
     from replica_cli.mysql.session import Session
     from replica_cli.sqlbuilder.rows.chunks import KeyLiterals
     from replica_cli.verify.tables import VerifiedTable
@@ -80,7 +79,7 @@ class ParentChanges:
         self._parents: dict[TableName, CascadeTable] = {
             parent.name: parent for table in tables for parent in table.cascades.tables if parent.columns
         }
-        self._functions: dict[RowHead, RowsFunction] = {}
+        self._readers: dict[RowHead, ImageRows] = {}
         self.values: dict[TableName, set[KeyLiterals]] = {}
 
     def wants(self, name: TableName) -> bool:
@@ -93,30 +92,22 @@ class ParentChanges:
         if parent is None or event.kind is RowKind.INSERT or event.head.flags & CASCADES_ARE_LOGGED:
             return True
         try:
-            rows = self._function(event.head, parent)(event.raw, event.head.rows_start, len(event.raw))
+            rows = self._reader(event.head, parent).read(event)
         except ApplyRefused:
             return False
-        width = len(parent.columns)
         values = self.values.setdefault(parent.name, set())
-        for row in rows:
-            # Of an UPDATE the row after it comes first.
-            before = row[-width:]
-            if row[:width] != before or event.kind is RowKind.DELETE:
+        for before, after in rows:
+            if after != before or event.kind is RowKind.DELETE:
                 values.add(tuple(literal.decode() for literal in before))
         return len(values) <= _LIMIT
 
-    def _function(self, head: RowHead, parent: CascadeTable) -> RowsFunction:
-        function = self._functions.get(head)
-        if function is None:
+    def _reader(self, head: RowHead, parent: CascadeTable) -> ImageRows:
+        reader = self._readers.get(head)
+        if reader is None:
             ordinals = {c.name: ordinal for ordinal, c in enumerate(parent.logged)}
             outputs = [Output(ordinals[name], Form.KEY) for name in parent.columns]
-            if head.kind is RowKind.UPDATE:
-                present = (head.present, head.present_after)
-                function = compile_updates(head.table, parent.logged, outputs, outputs, *present)
-            else:
-                function = compile_rows(head.table, parent.logged, outputs, head.present)
-            self._functions[head] = function
-        return function
+            reader = self._readers[head] = ImageRows(head, parent.logged, outputs)
+        return reader
 
 
 def cascaded_keys(
@@ -166,11 +157,7 @@ def _conditions(edge: CascadeEdge, parent: CascadeTable, values: Iterable[KeyLit
     wanted = sorted({tuple(value[index] for index in indexes) for value in values})
     wanted = [value for value in wanted if "NULL" not in value]
     for start in range(0, len(wanted), _VALUES_AT_ONCE):
-        part = wanted[start : start + _VALUES_AT_ONCE]
-        yield " OR ".join(
-            "(" + " AND ".join(f"{quote(n)} = {v}" for n, v in zip(edge.child_columns, value, strict=True)) + ")"
-            for value in part
-        )
+        yield has_values(edge.child_columns, wanted[start : start + _VALUES_AT_ONCE])
 
 
 def _read(

@@ -1,6 +1,6 @@
 """Compare rows of one table inside one pair of snapshots: by sums, then by halves, and at last row by row.
 
-Rows that were changed between the two snapshots may differ rightly. They take no part.
+Rows that were changed between the two snapshots may differ although nothing is wrong. They take no part.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What the primary's snapshot shows lies between two positions, which are the same on MariaDB in most cases. The
 secondary's snapshot contains the position row. Rows and position are committed together, so that row says exactly up to
 which position the snapshot shows the changes. The log between the lowest and the highest of these positions tells which
-rows may rightly differ. No row is locked, and the stream does not wait.
+rows may differ although nothing is wrong. No row is locked, and the stream does not wait.
 
 A snapshot keeps rows, but not the names of tables: after RENAME TABLE it reads another table. So the tables are opened
 in both snapshots at once, and from then on DDL waits for the end of the pair, as it does for any transaction that reads

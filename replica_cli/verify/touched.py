@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from replica_cli.checkpoint.intents import digest
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.core.events import RowEvent, RowKind, XaPhase
-from replica_cli.decoder.compile import compile_rows, compile_updates
 from replica_cli.decoder.form import Form, Output
 from replica_cli.verify.cascades import ParentChanges, TooManyCascades, cascaded_keys
+from replica_cli.verify.image_rows import ImageRows
 from replica_cli.verify.image_texts import ImageTexts
 from replica_cli.verify.statements import LoggedStatements
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from replica_cli.core.events import RowHead, Statement, Transaction
     from replica_cli.core.names import TableName
     from replica_cli.core.position import Position
-    from replica_cli.core.table import Column
-    from replica_cli.decoder.compile import RowsFunction
     from replica_cli.mysql.facts import ServerFacts
     from replica_cli.mysql.session import Session
     from replica_cli.sqlbuilder.rows.chunks import KeyLiterals
@@ -376,14 +374,14 @@ class _RowReader:
         outputs = [*keys, *(self._images.outputs if self._images else ())]
         self._key_width = len(keys)
         self._kind = head.kind
-        self._rows = _Compiled(head, table.logged, outputs)
-        self._values: _Compiled | None = None
+        self._rows = ImageRows(head, table.logged, outputs)
+        self._values: ImageRows | None = None
         if with_values:
             # Literals for the secondary's columns, whose types may be others.
             own = {column.name: other for column, other in pairs}
             columns = [own.get(c.name, c) for c in table.logged]
             written = [Output(ordinals[name], Form.VALUE) for name in names]
-            self._values = _Compiled(head, columns, written)
+            self._values = ImageRows(head, columns, written)
 
     def read(self, event: RowEvent) -> list[_Change]:
         """Return the changes of an event. Raises ApplyRefused if the table does not fit the event."""
@@ -400,23 +398,3 @@ class _RowReader:
         key = tuple(map(_spelled, row[: self._key_width]))
         row_hash = self._images.hash_of(row[self._key_width :]) if self._images else None
         return _Image(key, row_hash, values or None)
-
-
-class _Compiled:
-    """Reads some outputs of the rows of events with one head."""
-
-    def __init__(self, head: RowHead, columns: Sequence[Column], outputs: Sequence[Output]) -> None:
-        self._kind, self._width = head.kind, len(outputs)
-        self._function: RowsFunction
-        if head.kind is RowKind.UPDATE:
-            present = (head.present, head.present_after)
-            self._function = compile_updates(head.table, columns, outputs, outputs, *present)
-        else:
-            self._function = compile_rows(head.table, columns, outputs, head.present)
-
-    def read(self, event: RowEvent) -> list[tuple[tuple[bytes, ...], tuple[bytes, ...]]]:
-        """Return each row before and after the change. An inserted or deleted row is given as both."""
-        rows = self._function(event.raw, event.head.rows_start, len(event.raw))
-        if self._kind is RowKind.UPDATE:
-            return [(row[self._width :], row[: self._width]) for row in rows]
-        return [(row, row) for row in rows]

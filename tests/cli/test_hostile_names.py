@@ -36,8 +36,7 @@ from replica_cli.core.reports.transfer import (
     TransferPlan,
     TransferReport,
 )
-from replica_cli.core.reports.verify import ProofReport, TableVerdict, VerifyReport
-from replica_cli.core.reports.verify import TableState as ProvenTable
+from replica_cli.core.reports.verify import ProofReport, ProvenTable, TableVerdict, VerifyReport
 from replica_cli.core.reports.watch import WatchRound
 from replica_cli.core.requests.reset import ResetKind
 from replica_cli.core.requests.transfer import TransferMode

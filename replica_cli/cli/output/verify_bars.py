@@ -45,12 +45,12 @@ class LiveVerify:
     @contextlib.contextmanager
     def drawing(self) -> Iterator[LiveVerify]:
         """Draw while the context lasts."""
-        try:
-            with self._frame:
+        with self._frame:
+            try:
                 yield self
+            finally:
+                # Before the last drawing.
                 self._hint = ""
-        finally:
-            self._hint = ""
 
     def on_progress(self, progress: VerifyProgress) -> None:
         """Store the progress for the next drawing."""

@@ -81,7 +81,7 @@ class VerifyReport:
 
 
 @dataclass(frozen=True, slots=True)
-class TableState:
+class ProvenTable:
     """What is proven of one table, by the last run that reached its end, and by the one that goes on.
 
     Attributes:
@@ -115,7 +115,7 @@ class ProofReport:
     """
 
     instance: str
-    tables: tuple[TableState, ...] = ()
+    tables: tuple[ProvenTable, ...] = ()
     undecided: tuple[tuple[str, str], ...] = ()
     differences: tuple[Difference, ...] = ()
     difference_count: int = 0

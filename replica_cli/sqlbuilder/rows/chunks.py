@@ -15,7 +15,7 @@ from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.sqlbuilder.statements.system_versioning import LAST_MOMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from replica_cli.core.table import Column, TableDefinition, TableName
 
@@ -251,9 +251,16 @@ def keys_query(definition: TableDefinition, key: PagingKey, keys: Sequence[KeyLi
 
 def is_one_of(key: PagingKey, keys: Sequence[KeyLiterals]) -> str:
     """Return the condition for the rows that have one of some keys."""
+    return has_values([p.column.name for p in key.parts], keys)
+
+
+def has_values(columns: Sequence[str], rows: Iterable[KeyLiterals]) -> str:
+    """Return the condition for the rows that have in some columns the values of one of the given rows."""
     # Not IN: with literals of several types, such as a number that is too large for BIGINT, MariaDB reads all rows.
-    rows = (both(*(f"{quote(p.column.name)} = {v}" for p, v in zip(key.parts, values, strict=True))) for values in keys)
-    return " OR ".join(f"({row})" for row in rows)
+    return " OR ".join(
+        f"({both(*(f'{quote(name)} = {value}' for name, value in zip(columns, values, strict=True)))})"
+        for values in rows
+    )
 
 
 def rows_query(
