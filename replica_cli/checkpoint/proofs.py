@@ -234,18 +234,22 @@ class ProofStore:
         ):
             yield self._difference(row)
 
+    def differing_tables(self, pattern: re.Pattern[str] | None) -> list[TableName]:
+        """Return the tables that have rows that differ and whose names match a pattern; None matches all."""
+        names = dict.fromkeys(name for name, _ in self.difference_counts())
+        return [name for name in names if pattern is None or pattern.match(str(name))]
+
     def unrepaired(
-        self, repair_number: int, kinds: Sequence[DifferenceKind], pattern: re.Pattern[str] | None, limit: int
+        self, repair_number: int, kinds: Sequence[DifferenceKind], tables: Sequence[TableName], limit: int
     ) -> list[Difference]:
         """Return some rows that differ and that have no record in a repair, by table and key.
 
         Args:
             repair_number: the number of the repair.
             kinds: the wanted kinds, empty for all.
-            pattern: matches the wanted tables, None for all.
+            tables: the wanted tables.
             limit: how many rows are returned at most.
         """
-        tables = [t for t in dict.fromkeys(t for t, _ in self.difference_counts()) if _matches(pattern, t)]
         if not tables:
             return []
         names = " OR ".join(f"({_names_are(t)})" for t in tables)
@@ -327,10 +331,6 @@ class ProofStore:
     def _execute(self, statement: str) -> None:
         with self._lock:
             self._session.execute(statement)
-
-
-def _matches(pattern: re.Pattern[str] | None, table: TableName) -> bool:
-    return pattern is None or pattern.match(str(table)) is not None
 
 
 def _names_are(table: TableName) -> str:

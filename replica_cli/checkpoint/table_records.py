@@ -70,6 +70,12 @@ class TableRecord:
         # The state counts too, because the reason stays while a copy replaces the table.
         return self.state is TableState.QUARANTINED and OF_SECONDARY in self.reason
 
+    def why_inexact(self, position: Position) -> str:
+        """Return why the rows may contain later changes than a position of the secondary says; empty if they do not."""
+        if self.window_end is None or position.at_least(self.window_end):
+            return ""
+        return f"its copy is exact only after {self.window_end}, which the stream has not applied yet"
+
 
 @dataclass(frozen=True, slots=True)
 class NewCopy:

@@ -21,7 +21,7 @@ from replica_cli.core.selection import pattern_of
 from replica_cli.core.status import TableState
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.log_part import LogParts
-from replica_cli.runtime.verify_tables import read_compared_tables
+from replica_cli.runtime.verify_tables import read_named_tables
 from replica_cli.verify.pairs import Pairs, PairSessions
 from replica_cli.verify.repair import PREPARATION, RepairedRow, RowRepair
 
@@ -91,14 +91,24 @@ class Repairer:
             self.guard(sessions.writer)
             more = _MARIADB_PREPARATION if sessions.writer.is_mariadb else ()
             sessions.writer.execute_each([*PREPARATION, *more])
-            compared = read_compared_tables(sessions.primary, sessions.state, settings.selection, wanted.tables)
-            return _Repair(self, wanted, sessions, compared).run(deadline)
+            proofs = ProofStore(sessions.state, settings.state_schema, server.name)
+            pattern = pattern_of(wanted.tables) if wanted.tables else None
+            names = proofs.differing_tables(pattern)
+            compared = read_named_tables(sessions.primary, sessions.state, settings.selection, names)
+            return _Repair(self, wanted, sessions, proofs, compared).run(deadline, names)
 
 
 class _Repair:
     """One repair with open sessions."""
 
-    def __init__(self, repairer: Repairer, wanted: WantedRepair, sessions: _Sessions, compared: ComparedTables) -> None:
+    def __init__(
+        self,
+        repairer: Repairer,
+        wanted: WantedRepair,
+        sessions: _Sessions,
+        proofs: ProofStore,
+        compared: ComparedTables,
+    ) -> None:
         settings, server = repairer.settings, repairer.server
         key = (settings.state_schema, server.name)
         self._token = repairer.token
@@ -107,18 +117,17 @@ class _Repair:
         self._compared = compared
         self._stop = repairer.stop
         self._positions = PositionStore(sessions.state, *key)
-        self._proofs = ProofStore(sessions.state, *key)
+        self._proofs = proofs
         self._store = RepairStore(sessions.state, *key)
         self._records = TableLifecycle(sessions.state, *key).load()
         pair_sessions = PairSessions.of(sessions.primary, sessions.secondary, sessions.state, *key)
         self._pairs = Pairs(pair_sessions, compared.facts, LogParts(settings, compared.facts).read, repairer.stop)
         self._entry_number = self._store.entry_count(wanted.number)
 
-    def run(self, deadline: float) -> bool:
+    def run(self, deadline: float, names: Sequence[TableName]) -> bool:
         tables = {t.name: t for t in self._compared.tables}
-        pattern = pattern_of(self._wanted.tables) if self._wanted.tables else None
         while not self._stop.is_set and time.monotonic() < deadline:
-            page = self._proofs.unrepaired(self._wanted.number, self._wanted.kinds, pattern, _ROWS_AT_ONCE)
+            page = self._proofs.unrepaired(self._wanted.number, self._wanted.kinds, names, _ROWS_AT_ONCE)
             if not page:
                 return True
             for name, differences in groupby(page, lambda d: d.table):
@@ -130,8 +139,7 @@ class _Repair:
         refusal = _refusal(self._records.get(name), table, saved.position if saved else None)
         refusal = refusal or self._compared.refused.get(name, "")
         if refusal or table is None:
-            reason = refusal or "the primary does not have the table any more"
-            self._refuse(differences, reason)
+            self._refuse(differences, refusal)
             return
         keys = {tuple(literal for _, literal in d.key) for d in differences}
         for attempts_left in reversed(range(_ATTEMPTS)):
@@ -178,9 +186,8 @@ def _refusal(record: TableRecord | None, table: VerifiedTable | None, position: 
         return f"the table is quarantined: {copy_advice([record.name])}"
     if record is not None and record.state is not TableState.COPIED:
         return "the copy of the table is not finished"
-    window_end = None if record is None else record.window_end
-    if window_end is not None and position is not None and not position.at_least(window_end):
-        return f"its copy is exact only after {window_end}, which the stream has not applied yet"
+    if record is not None and position is not None and (reason := record.why_inexact(position)):
+        return reason
     if table is not None and table.is_versioned:
         return f"the table keeps all versions of its rows: {copy_advice([table.name])}"
     return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.selection import pattern_of
@@ -59,12 +59,22 @@ def read_compared_again(
         connect(settings.primary, settings.network) as primary,
         connect(server, settings.network) as secondary,
     ):
-        selection = settings.selection
-        own = _with_parents(primary, names)
-        present = [name for name in names if name in own and selection.target(name) is not None]
-        compared = _compared(primary, secondary, own, selection, present)
-    gone = dict.fromkeys(names, "the primary does not have the table any more")
-    return {**gone, **{t.name: t for t in compared.tables}, **compared.refused}
+        compared = read_named_tables(primary, secondary, settings.selection, names)
+    return {**{t.name: t for t in compared.tables}, **compared.refused}
+
+
+def read_named_tables(
+    primary: Session, secondary: Session, selection: Selection, names: Sequence[TableName]
+) -> ComparedTables:
+    """Return some tables, without those of the primary's tables that have nothing to do with them.
+
+    Those that the primary does not have are refused. Raises ServerError.
+    """
+    own = _with_parents(primary, names)
+    present = [name for name in names if name in own and selection.target(name) is not None]
+    compared = _compared(primary, secondary, own, selection, present)
+    gone = dict.fromkeys(set(names) - set(present), "the primary does not have the table any more")
+    return replace(compared, refused={**compared.refused, **gone})
 
 
 def _with_parents(primary: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:

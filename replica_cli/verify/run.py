@@ -365,11 +365,12 @@ class _Worker:
     def _step_in(self, pair: Pair, run: TableRun, deadline: float, rows_limit: int) -> int:
         """Compare a part of one table; return the number of rows."""
         table = run.table
-        if refusal := _refusal(pair.records.get(table.name)):
+        record = pair.records.get(table.name)
+        if refusal := _refusal(record):
             run.give_up(refusal)
             return 0
-        if window := _open_window(pair, table):
-            run.postpone(window)
+        if record is not None and (reason := record.why_inexact(pair.position)):
+            run.postpone(reason)
             return 0
         return run.step(pair, deadline, rows_limit)
 
@@ -415,12 +416,3 @@ def _refusal(record: TableRecord | None) -> str:
     if record.state is TableState.QUARANTINED:
         return f"it is quarantined: {record.reason}"
     return "its copy is not finished"
-
-
-def _open_window(pair: Pair, table: VerifiedTable) -> str:
-    """Return why a table cannot be compared yet; empty if it can."""
-    record = pair.records.get(table.name)
-    if record is None or record.window_end is None or pair.position.at_least(record.window_end):
-        return ""
-    # Until then rows may contain later changes than the position says.
-    return f"its copy is exact only after {record.window_end}, which the stream has not applied yet"
