@@ -181,9 +181,16 @@ class ProofStore:
             for schema, table, file, pos, gtid in rows
         }
 
-    def forget_ranges(self, number: int, table: TableName) -> None:
-        """Delete what a run has proven of a table, because the table was altered meanwhile."""
-        self._execute(f"DELETE FROM {self._schema}.verify_range WHERE {self._is_of(table)} AND run_number = {number}")
+    def forget_table(self, number: int, table: TableName) -> None:
+        """Delete what is proven of a table that was altered, and the rows that this run has named.
+
+        They were compared with other columns. A row of an earlier run stays known until this run has reached the end
+        of the table; one that this run named again cannot stay, so the proofs of the earlier runs go too.
+        """
+        ranges = f"DELETE FROM {self._schema}.verify_range WHERE {self._is_of(table)}"
+        rows = f"DELETE FROM {self._schema}.verify_difference WHERE {self._is_of(table)} AND run_number = {number}"
+        with self._lock:
+            self._session.execute_as_one([ranges.encode(), rows.encode()])
 
     def add_range(self, number: int, table: TableName, range_number: int, proven: ProvenRange, definition: str) -> None:
         """Write a part of a table that was compared. The last part replaces what earlier runs say of the table."""
@@ -266,10 +273,12 @@ class ProofStore:
     def difference_counts(self, number: int | None = None) -> dict[tuple[TableName, DifferenceKind], int]:
         """Return the number of rows that differ, by table and kind; of one run, or of all."""
         of_run = "" if number is None else f" AND run_number = {number}"
-        rows = self._session.rows(
+        statement = (
             f"SELECT schema_name, table_name, kind, SUM(row_count) FROM {self._schema}.verify_difference "
             f"WHERE {self._is_ours}{of_run} GROUP BY schema_name, table_name, kind"
         )
+        with self._lock:
+            rows = self._session.rows(statement)
         return {
             (TableName(_text(schema), _text(table)), DifferenceKind(_text(kind))): int(count)
             for schema, table, kind, count in rows

@@ -159,7 +159,7 @@ class _Shared:
         self._total = len(tables)
         self._done = len(done)
         self._rows = sum(p.row_count for p in progress.values())
-        self._differences = sum(work.proofs.difference_counts(work.run_number).values())
+        self._differences = self._stored_differences()
         self._proofs: dict[TableName, TableProof] = {}
         self._samples: list[tuple[float, int]] = [(time.monotonic(), self._rows)]
 
@@ -188,8 +188,8 @@ class _Shared:
     def add_difference(self, difference: Difference) -> None:
         """Store a difference."""
         kept = difference if self._work.keeps_rows else replace(difference, primary_row=None, secondary_row=None)
-        self._work.proofs.add_difference(self._work.run_number, kept)
-        with self._lock:
+        with self._lock:  # together: `forget_table` counts what is stored
+            self._work.proofs.add_difference(self._work.run_number, kept)
             self._differences += difference.count
         self._work.on_difference(difference)
         if self.has_too_many:
@@ -199,9 +199,11 @@ class _Shared:
         """Store a part of a table that is proven."""
         self._work.proofs.add_range(self._work.run_number, table.name, number, proven, table.definition)
 
-    def forget_ranges(self, name: TableName) -> None:
-        """Forget what the run has proven of a table, because it was altered."""
-        self._work.proofs.forget_ranges(self._work.run_number, name)
+    def forget_table(self, name: TableName) -> None:
+        """Forget what the run has said of a table, because it was altered."""
+        with self._lock:
+            self._work.proofs.forget_table(self._work.run_number, name)
+            self._differences = self._stored_differences()
 
     def note(self, table: TableRun, rows: int, *, waits_for: str = "", is_over: bool = False) -> None:
         """Report the progress after a step of a table, and after its last one, if the table `is_over`."""
@@ -228,6 +230,9 @@ class _Shared:
             self._proofs.pop(name, None)
             self._estimates.pop(name, None)
             self._done += 1
+
+    def _stored_differences(self) -> int:
+        return sum(self._work.proofs.difference_counts(self._work.run_number).values())
 
     def _snapshot(self, now: float, waits_for: str) -> VerifyProgress:
         since, rows_before = self._samples[0]
@@ -283,7 +288,7 @@ class _Worker:
         """Begin with a table, or go on where an interrupted run ended."""
         progress = self._shared.progress.get(table.name)
         if progress is not None and progress.definition != table.definition:
-            self._shared.forget_ranges(table.name)
+            self._shared.forget_table(table.name)
             progress = None
         return self._make_run(table, progress)
 
@@ -304,7 +309,7 @@ class _Worker:
             run.finish()
             shared.note(run, 0, is_over=True)
             return None
-        shared.forget_ranges(name)
+        shared.forget_table(name)
         beginnings[name] += 1
         if beginnings[name] >= _ALTERATIONS:
             shared.refuse(name, "it is altered all the time")
