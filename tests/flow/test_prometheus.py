@@ -47,6 +47,7 @@ def logs_kept_for(replica: Replica, seconds: int) -> Iterator[None]:
 def test_every_metric_of_a_stream_is_scraped(replica: Replica) -> None:
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)")
     replica.run("transfer")
+    replica.run("verify", "run")
     stream, port = streaming(replica)
     replica.on_primary("INSERT INTO t VALUES (3)", "UPDATE t SET id = 4 WHERE id = 3", "DELETE FROM t WHERE id = 1")
     with (
