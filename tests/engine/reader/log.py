@@ -79,6 +79,7 @@ class Log:
         server_id: int = SERVER_ID,
         address: Server | None = None,
         by_gtid: bool = False,
+        queue_bytes: int = 64 * 1024 * 1024,
     ) -> Reader:
         start = start or self.start
         return Reader(
@@ -88,7 +89,7 @@ class Log:
             start=Position("", 0, start.gtid) if by_gtid else start,
             is_mariadb=self.is_mariadb,
             wants=lambda name: name.schema == self.schema,
-            queue_bytes=64 * 1024 * 1024,
+            queue_bytes=queue_bytes,
         )
 
     def read(self, start: Position | None = None, *, by_gtid: bool = False) -> list[Transaction]:

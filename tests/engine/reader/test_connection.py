@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from replica_cli.core.errors import PrimaryError, ReplicaError
 from replica_cli.core.settings import Server
 from replica_cli.mysql.errnos import ServerError
 from tests.engine.reader.log import NETWORK, Log, changing, read_to, shown
+from tests.support.command import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +136,25 @@ def test_two_readers_with_one_server_id(table: Log) -> None:
     assert isinstance(error, PrimaryError if table.is_mariadb else ReplicaError)
     if table.is_mariadb:
         assert "MARIA_SERVER_ID" in str(error.hint)
+
+
+def test_the_primary_notices_a_stop_while_it_sends(table: Log) -> None:
+    for number in range(60):
+        table.run(f"INSERT INTO t VALUES ({number}, REPEAT('x', 400000))")
+    for _ in range(10):
+        # The primary sends as much as the sockets hold. It waits long for a client that does not read, and a later dump
+        # with the same server id waits for this one.
+        reader = table.reader()
+        reader.start()
+        wait_until(partial(reader.take, 0.1), "a transaction")
+        reader.stop()
+        wait_until(lambda: not _dump_states(table), "the end of the dump", 5)
+
+
+def _dump_states(log: Log) -> list[str]:
+    commands = "'Binlog Dump', 'Binlog Dump GTID', 'Killed'"
+    rows = log.session.rows(f"SELECT state FROM information_schema.processlist WHERE command IN ({commands})")
+    return [str(state) for (state,) in rows]
 
 
 def test_a_stop_wakes_a_waiting_consumer(table: Log) -> None:
