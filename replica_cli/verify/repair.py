@@ -190,43 +190,50 @@ class RowRepair:
         hashes = sorted({d.row_hash for d in differences})
         expected = self._primary.counts_of(hashes)
         expected.update({row_hash: balance[row_hash] for row_hash in hashes})
-        rows: list[RepairedRow] = []
-        for row_hash in hashes:
-            concerned = [d for d in differences if d.row_hash == row_hash]
+        self._writer.begin()
+        try:
+            present = self._secondary.counts_of(hashes)
+            more = {h: present[h] - expected[h] for h in hashes if present[h] != expected[h]}
+            reason = self._add_and_remove(more, expected) if more else ""
+        except BaseException:
+            self._writer.rollback()
+            raise
+        if reason:
+            self._writer.rollback()
+            if len(more) > 1:
+                # One row must not keep the others from being repaired.
+                alone = ([d for d in differences if d.row_hash == h] for h in hashes)
+                return [row for each in alone for row in self._repair_by_hash(pair, each)]
             self._writer.begin()
-            try:
-                more = self._secondary.counts_of([row_hash])[row_hash] - expected[row_hash]
-                outcome = RepairOutcome.VANISHED if not more else RepairOutcome.WRITTEN
-                reason = self._add_or_remove(row_hash, more) if more else ""
-            except BaseException:
-                self._writer.rollback()
-                raise
-            if reason:
-                self._writer.rollback()
-                self._writer.begin()
-                outcome = RepairOutcome.REFUSED
-            done = [RepairedRow(d, outcome, reason) for d in concerned]
-            self._commit(done)
-            rows += done
+        outcome = RepairOutcome.REFUSED if reason else RepairOutcome.WRITTEN
+        rows = [
+            RepairedRow(d, outcome, reason) if d.row_hash in more else RepairedRow(d, RepairOutcome.VANISHED)
+            for d in differences
+        ]
+        self._commit(rows)
         return rows
 
-    def _add_or_remove(self, row_hash: str, more: int) -> str:
-        """Delete rows with a hash if there are too many, or insert what is missing; return why that is not possible."""
-        if more > 0:
-            self._writer.execute(self._table.secondary.delete_statement(row_hash, more))
-            return ""
-        row = self._primary.row_with_hash(row_hash)
-        if row is None:
-            return _LATER
-        values = tuple(literal.encode("utf-8", "surrogateescape") for _, literal in row)
-        before = self._secondary.counts_of([row_hash])[row_hash]
+    def _add_and_remove(self, more: Mapping[str, int], expected: Mapping[str, int]) -> str:
+        """Delete rows with hashes of which there are too many, and insert the missing ones, in the open transaction.
+
+        Returns:
+            Why that is not possible; empty if the numbers are the expected ones.
+        """
         try:
-            self._writer.execute(self._insert([values] * -more))
+            self._secondary.delete({h: count for h, count in more.items() if count > 0})
+            missing = [h for h, count in more.items() if count < 0]
+            rows = self._primary.rows_with_hashes(missing)
+            if len(rows) < len(missing):
+                return _LATER
+            for row_hash, row in rows.items():
+                values = tuple(literal.encode("utf-8", "surrogateescape") for _, literal in row)
+                self._writer.execute(self._insert([values] * -more[row_hash]))
         except ServerError as error:
             if error.is_connection_lost:
                 raise
             return f"the secondary refuses it: {error.text}"
-        if self._secondary.counts_of([row_hash])[row_hash] != before - more:
+        counts = self._secondary.counts_of(list(more))
+        if any(counts[row_hash] != expected[row_hash] for row_hash in more):
             return "what the secondary stores is not equal to the primary's row"
         return ""
 

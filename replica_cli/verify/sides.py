@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError, SecondaryError
-from replica_cli.sqlbuilder.rows.chunks import boundary_query, is_one_of, value_expression
+from replica_cli.sqlbuilder.rows.chunks import boundary_query, is_one_of
 from replica_cli.sqlbuilder.rows.row_hashes import part_of_hash, sums_of_hash
+from replica_cli.verify.row_values import RowValues
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -105,16 +106,17 @@ class Side:
 
     def _rows(self, condition: str = "") -> Iterator[tuple[KeyLiterals, str]]:
         """Yield the key and the hash of each row that a condition selects."""
+        for key, row_hash, documents in self._listed(condition):
+            yield key, with_documents(row_hash, documents) if documents else row_hash
+
+    def _listed(self, condition: str = "") -> Iterator[tuple[KeyLiterals, str, tuple[object, ...]]]:
+        """Yield the key, the hash without documents, and the documents of each row that a condition selects."""
         width = len(self.table.key.parts) if self.table.key else 0
         query = self.table.hashes_query(condition)
-        has_documents = bool(self.table.documents)
-        for row in self._session.each_row(query) if has_documents else self._session.texts(query):
-            row_hash = row[width]
-            if row_hash is None:
+        for row in self._session.each_row(query) if self.table.documents else self._session.texts(query):
+            if row[width] is None:
                 raise self._unreadable()
-            if has_documents:
-                row_hash = with_documents(row_hash, row[width + 1 :])
-            yield tuple(map(_text, row[:width])), _text(row_hash)
+            yield tuple(map(_text, row[:width])), _text(row[width]), tuple(row[width + 1 :])
 
     def hashes_of(self, keys: Sequence[KeyLiterals], condition: str = "") -> dict[KeyLiterals, str]:
         """Return the hash of each row that has one of some keys, by its key."""
@@ -139,25 +141,40 @@ class Side:
     def rows_of(self, keys: Sequence[KeyLiterals]) -> dict[KeyLiterals, Literals]:
         """Return the values of the rows that have one of some keys, as SQL."""
         width = len(self.key.parts)
-        names, expressions = self._values
+        values = RowValues(self.table.columns)
         return {
-            tuple(map(_text, row[:width])): tuple(zip(names, map(_text, row[width:]), strict=True))
+            tuple(map(_text, row[:width])): values.literals(row[width:])
             for part in conditions_of(self.key, keys)
-            for row in self._session.each_row(self.table.listing(expressions, part))
+            for row in self._session.each_row(self.table.listing(values.expressions, part))
         }
 
-    def row_with_hash(self, row_hash: str) -> Literals | None:
-        """Return the values of one of the rows that have a hash, None if there is none or if it has documents."""
-        if self.table.documents:
-            return None
-        names, expressions = self._values
-        row = next(iter(self._session.each_row(self.table.row_query(expressions, row_hash))), None)
-        return None if row is None else tuple(zip(names, map(_text, row), strict=True))
+    def rows_with_hashes(self, row_hashes: Collection[str]) -> dict[str, Literals]:
+        """Return the values of one of the rows that have each of some hashes; a hash that no row has is left out."""
+        values, rows = RowValues(self.table.columns), {}
+        for row_hash, condition in self._conditions(row_hashes).items():
+            for row in self._session.rows(self.table.row_query(values.expressions, condition)):
+                rows[row_hash] = values.literals(row)
+        return rows
 
-    @property
-    def _values(self) -> tuple[list[str], list[str]]:
-        columns = [c.column for c in self.table.columns if not c.column.is_generated]
-        return [c.name for c in columns], [value_expression(c) for c in columns]
+    def delete(self, counts: Mapping[str, int]) -> None:
+        """Delete rows, as many as are given for each hash."""
+        for row_hash, condition in self._conditions(counts).items():
+            self._session.execute(self.table.delete_statement(condition, counts[row_hash]))
+
+    def _conditions(self, row_hashes: Collection[str]) -> dict[str, str]:
+        """Return the condition for the rows that have a hash, for each of some hashes.
+
+        A server does not know the hash of a row with documents. A hash that no such row has is left out.
+        """
+        if not row_hashes or not self.table.documents:
+            return {row_hash: self.table.has_hash(row_hash) for row_hash in row_hashes}
+        same: dict[str, set[str]] = {}
+        for _, text, documents in self._listed():
+            row_hash = with_documents(text, documents)
+            if row_hash in row_hashes:
+                texts = [None if d is None else _text(d).encode("utf-8", "surrogateescape") for d in documents]
+                same.setdefault(row_hash, set()).add(f"({self.table.has_hash(text, texts)})")
+        return {row_hash: " OR ".join(sorted(conditions)) for row_hash, conditions in same.items()}
 
     def key_after(self, condition: str, skipped_rows: int) -> KeyLiterals | None:
         """Return the key of the row after the first `skipped_rows` rows of a condition, None if there is none."""

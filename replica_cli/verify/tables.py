@@ -126,8 +126,8 @@ def plan_table(
         if texts[0] is None or texts[1] is None:
             types = f"{column.column_type} and {other.column_type}"
             raise NotComparable(f"column {column.name}: values of {types} cannot be compared")
-        columns.append(ComparedColumn(column, texts[0]))
-        other_columns.append(ComparedColumn(other, texts[1]))
+        columns.append(ComparedColumn(column, texts[0], other.data_type))
+        other_columns.append(ComparedColumn(other, texts[1], column.data_type))
     # All versions of a row have the same key.
     key = None if primary.is_versioned else paging_key(primary)
     other_key = None if key is None else _same_key(key, secondary)

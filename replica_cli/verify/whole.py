@@ -105,7 +105,7 @@ class WholeTable:
         kind = DifferenceKind.EXTRA if more > 0 else DifferenceKind.MISSING
         row = None
         if self._wants_rows:
-            row = (self._secondary if more > 0 else self._primary).row_with_hash(row_hash)
+            row = (self._secondary if more > 0 else self._primary).rows_with_hashes([row_hash]).get(row_hash)
         return Difference(
             self._table.name,
             kind,

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.flow.test_verify import fill, plant, run, started, verdicts, write
-from tests.support.command import Load, wait_until
+from tests.support.command import Load, Replica, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from replica_cli.mysql.session import Session
-    from tests.support.command import Replica
+    from tests.support.servers import ServerFactory
 
 pytestmark = pytest.mark.every_flavour
 
@@ -70,6 +73,77 @@ def test_a_repair_that_is_killed_goes_on_and_changes_nothing_else(replica: Repli
     replica.catch_up()
     replica.assert_equal()
     replica.assert_nothing_is_noted()
+
+
+@pytest.fixture(params=[("mysql", "mariadb"), ("mariadb", "mysql")], ids=["from mysql", "to mysql"])
+def across(
+    request: pytest.FixtureRequest, server_factory: ServerFactory, schema: str, state_schema: str, tmp_path: Path
+) -> Iterator[Replica]:
+    """Give the command for servers of two flavours."""
+    primary, secondary = (server_factory(flavour) for flavour in request.param)
+    made = Replica(primary, {"db1": secondary}, schema, state_schema, tmp_path)
+    yield made
+    made.close()
+
+
+def repair_all(replica: Replica) -> int:
+    """Find what differs, repair it, prove it; return how many rows were written."""
+    run(replica, code=3)
+    (report,) = replica.run(*REPAIR, "--json").document["secondaries"]
+    assert not [t for t in report["tables"] if t["refused"]]
+    assert verdicts(replica, code=0) == {}
+    return sum(t["written"] for t in report["tables"])
+
+
+@pytest.mark.servers("mariadb")
+def test_documents_without_a_key_are_repaired_across_flavours(across: Replica) -> None:
+    rows = ", ".join(f"({n // 2}, {document})" for n in range(20) for document in ("NULL", """'{"a": [1, "é"]}'"""))
+    across.on_primary("CREATE TABLE paper (n INT, document JSON)", f"INSERT INTO paper VALUES {rows}")
+    across.run("transfer")
+    stream = across.stream()
+    with across.secondaries["db1"].session(across.schema) as session:
+        session.execute("DELETE FROM paper WHERE n = 1 LIMIT 1")
+        session.execute("DELETE FROM paper WHERE n = 2 AND document IS NULL LIMIT 1")
+        session.execute("""INSERT INTO paper VALUES (3, '{"a": [1, "é"]}'), (4, '{"b": 2}'), (4, NULL)""")
+        session.execute("""UPDATE paper SET document = '{"a": 2}' WHERE n = 5 AND document IS NOT NULL LIMIT 1""")
+    assert repair_all(across) == 7
+    assert stream.end(signal.SIGTERM).code == 0
+    across.assert_equal()
+
+
+@pytest.mark.servers("mariadb")
+@pytest.mark.parametrize("is_changed", [False, True], ids=["as they are", "changed in the log"])
+def test_values_of_types_that_differ_are_repaired_across_flavours(across: Replica, *, is_changed: bool) -> None:
+    with across.primary.session() as session:
+        is_to_mysql = session.is_mariadb
+    types = ", u UUID, a INET6" if is_to_mysql else ""
+    values = ", '00112233-4455-6677-8899-aabbccddeeff', '::1'" if is_to_mysql else ""
+    rows = ", ".join(f"""({n}, '{{"a": [1, "é"]}}'{values})""" for n in range(9))
+    across.on_primary(f"CREATE TABLE paper (id INT PRIMARY KEY, d JSON{types})", f"INSERT INTO paper VALUES {rows}")
+    across.run("transfer")
+    with across.secondaries["db1"].session(across.schema) as session:
+        session.execute("DELETE FROM paper WHERE id < 3")
+        session.execute("UPDATE paper SET d = NULL WHERE id = 4")
+        if is_to_mysql:
+            session.execute("UPDATE paper SET u = NULL, a = NULL WHERE id = 5")
+    if is_changed:
+        across.on_primary("UPDATE paper SET d = NULL", "DELETE FROM paper WHERE id = 1")
+    assert repair_all(across) == (5 if is_to_mysql else 4)
+    across.catch_up()
+    across.assert_equal()
+
+
+@pytest.mark.servers("mysql")
+def test_values_inside_documents_keep_their_types(replica: Replica) -> None:
+    document = "JSON_OBJECT('day', CAST('2024-01-01' AS DATE), 'number', CAST(1.50 AS DECIMAL(9,2)), 'n', NULL)"
+    replica.on_primary(
+        "CREATE TABLE paper (id INT PRIMARY KEY, d JSON)", f"INSERT INTO paper VALUES (1, {document}), (2, {document})"
+    )
+    replica.run("transfer")
+    replica.on_secondary("DELETE FROM paper WHERE id = 2")
+    assert repair_all(replica) == 1
+    types = replica.on_secondary("SELECT JSON_TYPE(d->'$.day'), JSON_TYPE(d->'$.number') FROM paper")
+    assert types == [("DATE", "DECIMAL")] * 2
 
 
 def test_only_one_kind_of_one_table_is_repaired(replica: Replica) -> None:

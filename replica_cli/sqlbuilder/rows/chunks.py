@@ -6,7 +6,7 @@ session has it too, so the bytes of a quoted string go unchanged into a column o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.column_types import BYTES, FIXED_BINARIES, GEOMETRIES, INTEGERS, LISTS, REALS, TEMPORALS, TEXTS
@@ -126,6 +126,17 @@ def value_expression(column: Column) -> str:
             hint="exclude the table (REPLICA_EXCLUDE_TABLES)",
         )
     return text
+
+
+def as_written(column: Column, target_type: str) -> Column:
+    """Return a column with the type for which its values must be written, if the other server has another one.
+
+    MariaDB's JSON is text, and MySQL takes it only from a literal that says so. UUID and INET types become their bytes.
+    """
+    kind = column.data_type
+    if (kind in TEXTS and target_type == "json") or (kind in FIXED_BINARIES and target_type == "binary"):
+        return replace(column, data_type=target_type)
+    return column
 
 
 def double_text(column: Column) -> str:

@@ -1,6 +1,6 @@
 """Build queries that read JSON documents on the primary: their text, and the types that the text hides (MySQL).
 
-The copy uses them (transfer/documents.py).
+The copy uses them (transfer/rows/documents.py), and the repair of rows (verify/row_values.py).
 """
 
 from __future__ import annotations
@@ -37,9 +37,14 @@ def typed_rows_query(definition: TableDefinition, key: PagingKey | None, conditi
     column: the text, the type, and a JSON array of the numbers and types of all values inside (NULL if there are none).
     """
     literals = [value_expression(c) for c in definition.written_columns]
-    types = [part for name in _names(definition) for part in (_text(name), f"JSON_TYPE({name})", _kinds(name))]
+    types = [part for name in _names(definition) for part in type_expressions(name)]
     columns = ", ".join([*literals, enum_zero_expression(definition) or "0", *types])
     return f"SELECT {columns} FROM {source_of(definition, key)}{where(condition)}"
+
+
+def type_expressions(name: str) -> tuple[str, str, str]:
+    """Return SQL for the text, the type, and a JSON array of the numbers and types of all values inside a document."""
+    return _text(name), f"JSON_TYPE({name})", _kinds(name)
 
 
 def _names(definition: TableDefinition) -> list[str]:

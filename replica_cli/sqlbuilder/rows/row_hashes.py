@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from replica_cli.sqlbuilder.identifiers import quote_table
+from replica_cli.sqlbuilder.literals import hex_literal
 from replica_cli.sqlbuilder.rows.chunks import key_expression, order_by, where
 from replica_cli.sqlbuilder.rows.row_texts import text_of_row
 
@@ -94,18 +95,24 @@ class HashedTable:
         part = f"CRC32({self._row_hash})%{parts}"
         return f"SELECT {self._row_hash},COUNT(*) FROM {self.source} WHERE {part} IN ({listed}) GROUP BY 1"
 
-    def row_query(self, expressions: Sequence[str], row_hash: str) -> str:
-        """Return the query for some expressions of one of the rows that have a hash."""
-        return f"SELECT {','.join(expressions)} FROM {self.source} WHERE {self._row_hash}='{row_hash}' LIMIT 1"
+    def has_hash(self, row_hash: str, documents: Sequence[bytes | None] = ()) -> str:
+        """Return the condition for the rows that have a hash and, next to it, some documents."""
+        texts = ("NULL" if document is None else hex_literal(document) for document in documents)
+        equal = (f"CAST({c.text.short} AS BINARY)<=>{text}" for c, text in zip(self.documents, texts, strict=True))
+        return " AND ".join([f"{self._row_hash}='{row_hash}'", *equal])
+
+    def row_query(self, expressions: Sequence[str], condition: str) -> str:
+        """Return the query for some expressions of one of the rows that a condition selects."""
+        return f"SELECT {','.join(expressions)} FROM {self.source} WHERE {condition} LIMIT 1"
 
     def counts_query(self, row_hashes: Sequence[str]) -> str:
         """Return the query for each of some hashes that rows have, and for the number of these rows."""
         listed = ",".join(f"'{row_hash}'" for row_hash in row_hashes)
         return f"SELECT {self._row_hash},COUNT(*) FROM {self.source} WHERE {self._row_hash} IN ({listed}) GROUP BY 1"
 
-    def delete_statement(self, row_hash: str, count: int) -> str:
-        """Return the DELETE of some of the rows that have a hash."""
-        return f"DELETE FROM {quote_table(self.name)} WHERE {self._row_hash}='{row_hash}' LIMIT {count}"
+    def delete_statement(self, condition: str, count: int) -> str:
+        """Return the DELETE of some of the rows that a condition selects."""
+        return f"DELETE FROM {quote_table(self.name)} WHERE {condition} LIMIT {count}"
 
     def column_hashes_query(self, condition: str) -> str:
         """Return the query for the key of each row and, for each compared column, its hash or its document."""

@@ -126,10 +126,17 @@ class ValueText:
 
 @dataclass(frozen=True, slots=True)
 class ComparedColumn:
-    """A column on one server, and the text that makes its values comparable with those on the other server."""
+    """A column on one server, and the text that makes its values comparable with those on the other server.
+
+    Attributes:
+        column: the column.
+        text: the text of its values.
+        other_type: the column's data type on the other server.
+    """
 
     column: Column
     text: ValueText
+    other_type: str = ""
 
     @property
     def expression(self) -> str:

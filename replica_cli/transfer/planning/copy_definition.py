@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.attempts import DEFINITION_ATTEMPTS
-from replica_cli.core.column_types import FIXED_BINARIES, MARIADB_SINCE, MYSQL_SINCE
+from replica_cli.core.column_types import MARIADB_SINCE, MYSQL_SINCE
 from replica_cli.core.errors import ApplyRefused
 from replica_cli.mysql.catalog.table_definitions import read_table, show_create, show_create_sequence, show_creates
 from replica_cli.mysql.errnos import ER_BAD_DB, ER_NO_SUCH_TABLE, ServerError
@@ -19,7 +19,7 @@ from replica_cli.sqlbuilder.definitions.create_statements import (
 )
 from replica_cli.sqlbuilder.definitions.crossing import Crossing
 from replica_cli.sqlbuilder.definitions.sequences import TYPED_SINCE, is_sequence, sequence_statement
-from replica_cli.sqlbuilder.rows.chunks import PagingKey, paging_key, value_expression
+from replica_cli.sqlbuilder.rows.chunks import PagingKey, as_written, paging_key, value_expression
 from replica_cli.sqlbuilder.statements.determinism import why_computed_values_differ
 from replica_cli.sqlbuilder.statements.system_versioning import (
     INSERTS_HISTORY_SINCE,
@@ -170,16 +170,9 @@ def _read_sequence(primary: Session, origin: Origin, definition: TableDefinition
 
 
 def _as_made(definition: TableDefinition, statements: CreateStatements) -> TableDefinition:
-    """Return the definition with the types for which values must be written, if the secondary has other types.
-
-    MariaDB's JSON is text, and MySQL takes it only from a literal that says so. UUID and INET types become their bytes.
-    """
+    """Return the definition with the types for which values must be written, if the secondary has other types."""
     kinds = column_kinds(statements.create)
-    types_to_write = {("longtext", "json"): "json"} | {(kind, "binary"): "binary" for kind in FIXED_BINARIES}
-    columns = tuple(
-        replace(c, data_type=types_to_write.get((c.data_type, kinds.get(c.name, "")), c.data_type))
-        for c in definition.columns
-    )
+    columns = tuple(as_written(c, kinds.get(c.name, "")) for c in definition.columns)
     return replace(definition, columns=columns) if columns != definition.columns else definition
 
 
