@@ -101,20 +101,6 @@ class Rig:
             row = session.row(f"SELECT n FROM {table} WHERE {condition}")
         return -1 if row is None else int(row[0])
 
-    def check(self, planted: Sequence[Plant], found: tuple[set[Plant], Counter[str]]) -> None:
-        """Raise Mistake unless the found differences are the planted ones."""
-        keyed = {p for p in planted if p.table != "bare"}
-        keyless = Counter[str]()
-        for plant in planted:
-            if plant.table == "bare":
-                # Without a key, a row that differs is one that is missing and one that is extra.
-                keyless.update((MISSING, EXTRA) if plant.kind == DIFFERS else (plant.kind,))
-        if keyed != found[0] or keyless != found[1]:
-            raise Mistake(
-                f"not found: {sorted(keyed - found[0])[:9]}\ninvented: {sorted(found[0] - keyed)[:9]}\n"
-                f"without a key: planted {keyless}, found {found[1]}"
-            )
-
     def pause(self) -> set[int]:
         """Pause the stream; return the numbers of the hot rows that the secondary has."""
         (answer,) = self.replica.run("pause", "--json").document["secondaries"]
@@ -142,3 +128,18 @@ class Rig:
         self.replica.assert_nothing_is_noted()
         if self.replica.saved() < self.replica.primary_end():
             raise Mistake(f"the position is {self.replica.saved()}, the end {self.replica.primary_end()}")
+
+
+def check(planted: Sequence[Plant], found: tuple[set[Plant], Counter[str]]) -> None:
+    """Raise Mistake unless the found differences are the planted ones."""
+    keyed = {p for p in planted if p.table != "bare"}
+    keyless = Counter[str]()
+    for plant in planted:
+        if plant.table == "bare":
+            # Without a key, a row that differs is one that is missing and one that is extra.
+            keyless.update((MISSING, EXTRA) if plant.kind == DIFFERS else (plant.kind,))
+    if keyed != found[0] or keyless != found[1]:
+        raise Mistake(
+            f"not found: {sorted(keyed - found[0])[:9]}\ninvented: {sorted(found[0] - keyed)[:9]}\n"
+            f"without a key: planted {keyless}, found {found[1]}"
+        )

@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.proof.plants import make, pick, pick_hot
-from tests.proof.rig import SCHEMA, Mistake
+from tests.proof.rig import SCHEMA, Mistake, check
 from tests.proof.writer import Writer
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def plant_and_repair(rig: Rig, result: Result, *, seed: str, count: int, rate: i
             make(session, plantings)
         result.planted = len(hot) + len(planted)
         with result.timed("verify"):
-            rig.check(planted, rig.verify(code=3))
+            check(planted, rig.verify(code=3))
         with result.timed("repair"):
             stream = _repair(rig, result, stream, chance, kills)
         _check_records(rig, planted)
@@ -92,7 +92,7 @@ def _find_hot(rig: Rig, result: Result, chance: Random) -> list[Plant]:
         with result.timed("verify the hot rows"):
             # The rows that foreign keys have changed are not in the log: they are decided when the stream goes on.
             names = [t.name for t in rig.tables]
-            rig.check(planted, rig.verify("hot", "parent", *names, code=3))
+            check(planted, rig.verify("hot", "parent", *names, code=3))
         session.execute("DELETE FROM hot")
         session.execute("INSERT INTO hot SELECT * FROM kept.hot")
         session.execute("DROP DATABASE kept")
