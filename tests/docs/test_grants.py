@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 import secrets
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.documents import DOCS
+from tests.support.command import Load
+from tests.support.grants import make_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,33 +18,14 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from tests.support.command import Replica
 
-PASSWORD = "change-me"
-
-
-def statements(flavour: str, side: str) -> list[str]:
-    page = (DOCS / "accounts.md").read_text()
-    text = re.search(rf"^On a {flavour} {side}.*?^```sql\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert text, f"no grants for a {flavour} {side}"
-    return [s for s in text[1].splitlines() if s]
-
 
 @pytest.fixture
 def account(replica: Replica) -> Iterator[str]:
     name = f"r_{secrets.token_hex(4)}"
-    replica.on_primary()  # makes the schema
-
-    def grant(session: Session, side: str) -> None:
-        for statement in statements("MariaDB" if session.is_mariadb else "MySQL", side):
-            state = replica.state_schema.replace("_", "\\_")
-            text = statement.replace("'replica'", f"'{name}'").replace("`shop`", f"`{replica.schema}`")
-            session.execute(text.replace("`replica\\_state`", f"`{state}`"))
-
-    with replica.primary.session() as primary, replica.secondaries["db1"].session() as secondary:
-        grant(primary, "primary")
-        grant(secondary, "secondary")
-        replica.settings |= {"MARIA_USER": name, "MARIA_PASS": PASSWORD}
-        yield name
-        for session in (primary, secondary):
+    make_accounts(replica, name)
+    yield name
+    for server in (replica.primary, replica.secondaries["db1"]):
+        with server.session() as session:
             session.execute(f"DROP USER '{name}'@'%'")
 
 
@@ -78,4 +60,50 @@ def test_copy_stream_and_health_with_the_grants_of_the_page(replica: Replica, ac
         assert account in checks[name]["message"]
     replica.run("drift", "check")
     assert stream.end(signal.SIGTERM).code == 0
+    replica.assert_equal()
+
+
+@pytest.mark.parametrize("way", ["streaming", "stopped"])
+def test_verify_and_repair_with_the_grants_of_the_page(replica: Replica, account: str, way: str) -> None:
+    assert account
+    replica.on_primary(
+        "CREATE TABLE item (id INT PRIMARY KEY, n INT)",
+        "CREATE TABLE parent (id INT PRIMARY KEY)",
+        "CREATE TABLE child (id INT PRIMARY KEY, parent INT,"
+        " FOREIGN KEY (parent) REFERENCES parent (id) ON DELETE CASCADE)",
+        "CREATE TABLE keyless (v INT)",
+        *(f"INSERT INTO item VALUES ({n}, {n})" for n in range(50)),
+        "INSERT INTO parent VALUES (1), (2)",
+        "INSERT INTO child VALUES (1, 1), (2, 2)",
+        "INSERT INTO keyless VALUES (1), (1), (2)",
+    )
+    replica.run("transfer")
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    if way == "stopped":
+        stream.end(signal.SIGTERM)
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("UPDATE item SET n = -1 WHERE id = 5")
+        session.execute("DELETE FROM child WHERE id = 2")
+        session.execute("DELETE FROM keyless LIMIT 1")
+    numbers = itertools.count(100)
+
+    def write(session: Session) -> None:
+        n = next(numbers)
+        session.execute(f"INSERT INTO item VALUES ({n}, {n})")
+        session.execute(f"UPDATE item SET n = n + 1 WHERE id = {n % 50 + 10}")
+
+    load = Load(replica.primary, replica.schema, write)
+    try:
+        (report,) = replica.run("verify", "run", "--json", code=3).lines[-1]["secondaries"]
+        found = {t["table"].partition(".")[2]: t["missing"] + t["differs"] for t in report["tables"]}
+        assert (found["item"], found["child"], found["keyless"], found["parent"]) == (1, 1, 1, 0)
+        assert not [t for t in report["tables"] if t["undecided"]]
+        replica.run("verify", "repair", "--yes", "--all")
+        replica.run("verify", "run")
+    finally:
+        load.stop()
+    if way == "streaming":
+        assert stream.end(signal.SIGTERM).code == 0
+    replica.catch_up()
     replica.assert_equal()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -42,6 +43,9 @@ _PAUSE_SECONDS = 0.03
 # The rows of a commit are visible as soon as it is in the log and, if the primary waits for a semi-synchronous replica,
 # that replica has answered.
 _SHOWN_SECONDS = 1.0
+# A transaction owns a GTID for as long as it takes to be committed. One that a replica applies, or that names its GTID,
+# owns it from its beginning.
+_OWNED_SECONDS, _OWNED_PAUSE_SECONDS = 30.0, 0.001
 # Between two attempts to lock tables the writers that waited with us go on.
 _LOCKING = Retry(attempts=TABLE_LOCK_ATTEMPTS, delay=1.0, delay_limit=3.0)
 
@@ -63,7 +67,7 @@ def visible_position(session: Session, facts: ServerFacts, stop: StopToken | Non
         Interrupted: `stop` was set.
     """
     if not facts.is_mariadb:
-        return _log_status(session, facts)
+        return _log_status(session, facts) or _executed(session)
 
     def take() -> Position:
         # When a later snapshot is settled, the rows before the position of the first one are visible.
@@ -88,7 +92,8 @@ def _settle(session: Session, seconds: float, stop: StopToken | None) -> tuple[S
     return first, last
 
 
-def _log_status(session: Session, facts: ServerFacts) -> Position:
+def _log_status(session: Session, facts: ServerFacts) -> Position | None:
+    """Return the end of what is committed, None if this user may not see it. Raises PrimaryError without GTIDs too."""
     try:
         row = session.row("SELECT LOCAL FROM performance_schema.log_status")
     except ServerError as error:
@@ -100,13 +105,43 @@ def _log_status(session: Session, facts: ServerFacts) -> Position:
         local = json.loads(row[0])
         gtid = str(local.get("gtid_executed", "")).replace("\n", "") if facts.has_gtids else ""
         return Position(str(local["binary_log_file"]), int(local["binary_log_position"]), gtid)
-    if facts.has_gtids:
-        executed = session.row("SELECT @@GLOBAL.gtid_executed")
-        return Position("", 0, str(executed[0]).replace("\n", "") if executed else "")
-    raise PrimaryError(
-        f"{session.server}: this user cannot see which transactions a copy contains",
-        hint="GRANT BACKUP_ADMIN ON *.* TO this user, or set gtid_mode=ON",
-    )
+    if not facts.has_gtids:
+        raise PrimaryError(
+            f"{session.server}: this user cannot see which transactions a copy contains",
+            hint="GRANT BACKUP_ADMIN ON *.* TO this user, or set gtid_mode=ON",
+        )
+    return None
+
+
+def _executed(session: Session) -> Position:
+    """Return a position that is only the GTID set of what is committed."""
+    executed = session.row("SELECT @@GLOBAL.gtid_executed")
+    return Position("", 0, str(executed[0]).replace("\n", "") if executed else "")
+
+
+def _committed_end(session: Session, stop: StopToken | None) -> Position:
+    """Return a file and an offset of the log before which everything is committed, by the GTIDs of MySQL.
+
+    A transaction owns its GTID from before it is in the log until it is committed. So everything before the end of the
+    log is committed as soon as the GTIDs are that are owned after that end was read.
+
+    Raises:
+        PrimaryError: one of these transactions does not end.
+        Interrupted: `stop` was set.
+    """
+    end = log_end(session)
+    owned = session.row("SELECT @@GLOBAL.gtid_owned")
+    # The number of the owner comes after each GTID.
+    gtids = re.sub(r"#\d+", "", str(owned[0])) if owned else ""
+    deadline = time.monotonic() + _OWNED_SECONDS
+    while gtids and session.row("SELECT 1 FROM DUAL WHERE GTID_SUBSET(%s, @@GLOBAL.gtid_executed)", gtids) is None:
+        if time.monotonic() > deadline:
+            raise PrimaryError(
+                f"{session.server}: it is not known which transactions a read sees, because {gtids} has not ended",
+                hint="GRANT BACKUP_ADMIN ON *.* TO this user, and GRANT SELECT ON performance_schema.log_status TO it",
+            )
+        sleep_briefly(_OWNED_PAUSE_SECONDS, stop)
+    return end
 
 
 def open_snapshot_between(
@@ -127,9 +162,9 @@ def open_snapshot_between(
         if last.is_settled:
             return last.position, last.position
         return first.position, log_end(session)
-    # Two round trips: what is committed between the positions may be shown or not.
+    # Few round trips: what is committed between the positions may be shown or not.
     session.post(_REPEATABLE_READ)
-    start = _log_status(session, facts)
+    start = _log_status(session, facts) or _committed_end(session, stop)
     session.post(_START)
     return start, log_end(session, has_gtids=facts.has_gtids)
 
