@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.verify import TableVerdict, VerifyReport
 from replica_cli.core.requests.verify import VerifyMode
 from replica_cli.core.verification import DifferenceKind
+from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.broken_state import explained
 from replica_cli.runtime.log_part import LogParts
@@ -24,7 +26,7 @@ from replica_cli.runtime.verify_tables import read_compared_again, read_compared
 from replica_cli.side_by_side import in_threads
 from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
 from replica_cli.verify.counting import compare_counts
-from replica_cli.verify.guard import LoadLimits
+from replica_cli.verify.guard import LoadLimits, unlimited_history
 from replica_cli.verify.pairs import Pairs, PairSessions, no_position
 from replica_cli.verify.run import Work, run
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from replica_cli.runtime.verify_tables import ComparedTables
     from replica_cli.stop import StopToken
 
+_logger = logging.getLogger(__name__)
 _STOPPING = "stopping: what is proven is stored; `replica verify run --resume` goes on with the rest"
 
 
@@ -177,6 +180,9 @@ class _Run:
             if PositionStore(secondary, settings.state_schema, self._server.name).load() is None:
                 raise no_position(self._server)
             plan = read_compared_tables(primary, secondary, settings.selection, patterns)
+            notes = [unlimited_history(session) for session in (primary, secondary)]
+        for note in filter(None, notes):
+            log(_logger, logging.INFO, Tag.VERIFY, "%s", note, instance=self._server.name)
         if patterns and not plan.tables and not plan.refused:
             raise UsageError(
                 f"no replicated table matches {', '.join(patterns)}", hint="check `--table` and the filters"

@@ -81,11 +81,28 @@ class LoadGuard:
     def _history(self, session: Session) -> int:
         if session in self._without_history:
             return 0
-        try:
-            row = session.row(_HISTORY)
-        except ServerError as error:
-            if error.is_connection_lost:
-                raise
+        count = _read_history(session)
+        if count is None:
             self._without_history.add(session)
-            return 0
-        return int(row[0]) if row else 0
+        return count or 0
+
+
+def unlimited_history(session: Session) -> str:
+    """Return why the number of old row versions cannot limit a comparison, empty if it can. Raises ServerError."""
+    if session.is_mariadb or _read_history(session) is not None:
+        return ""
+    return (
+        f"{session.server.name}: the comparison does not wait while there are many old row versions, because this user "
+        "may not count them (GRANT PROCESS ON *.* TO this user)"
+    )
+
+
+def _read_history(session: Session) -> int | None:
+    """Return how many old row versions MySQL has to remove, None if the user may not know it."""
+    try:
+        row = session.row(_HISTORY)
+    except ServerError as error:
+        if error.is_connection_lost:
+            raise
+        return None
+    return int(row[0]) if row else 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tests.proof.plants import DIFFERS, EXTRA, MISSING, Plant
 from tests.proof.tables import FAMILY, HOT, plant_tables
 from tests.support.command import Replica
+from tests.support.grants import make_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +46,8 @@ class Rig:
         self.tables = plant_tables({str(binary.flavour) for binary in binaries})
         statements = [s for table in (*self.tables, HOT) for s in table.statements()]
         self.replica.on_primary(*statements, *FAMILY)
+        # As people run it: with the rights that it needs, and no others.
+        make_accounts(self.replica, "proof")
         self.replica.run("transfer", patience_seconds=_LONG_SECONDS)
 
     def verify(self, *names: str, code: int) -> tuple[set[Plant], Counter[str]]:
