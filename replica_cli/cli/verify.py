@@ -94,7 +94,7 @@ MAX_LAG = typer.Option(
     "--max-lag",
     min=0.0,
     metavar="SECONDS",
-    help="Wait while the stream is further behind  [default: REPLICA_MAX_LAG]",
+    help="Wait while the stream is further behind  [default: REPLICA_VERIFY_MAX_LAG]",
     rich_help_panel="Behaviour",
 )
 MAX_DIFFERENCES = typer.Option(

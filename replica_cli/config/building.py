@@ -135,7 +135,9 @@ def _transfer(transfer: TransferGroup, secondaries: int) -> TransferSettings:
 
 
 def _verify(verify: VerifyGroup) -> VerifySettings:
-    return VerifySettings(verify.rate, verify.max_age, verify.max_threads, verify.max_history, verify.snapshot)
+    return VerifySettings(
+        verify.rate, verify.max_age, verify.max_lag, verify.max_threads, verify.max_history, verify.snapshot
+    )
 
 
 def _batching(batch: BatchGroup) -> Batching:

@@ -260,6 +260,9 @@ class VerifyGroup(Group):
         "time after which `replica health` warns of a table whose rows were not proven equal; 0s: never",
         reloads=True,
     )
+    max_lag: Seconds = setting(
+        "5s", "REPLICA_VERIFY_MAX_LAG", "a comparison waits while the stream is further behind than this"
+    )
     max_threads: Count = setting(
         "50",
         "REPLICA_VERIFY_MAX_THREADS",

@@ -239,6 +239,7 @@ class VerifySettings:
     Attributes:
         rate: how many rows a second the stream compares all the time; 0: none.
         max_age_seconds: the time after which a table counts as not proven for too long; 0: no limit.
+        max_lag_seconds: a comparison waits while the stream is further behind.
         max_threads: a comparison waits while a server runs more statements than this at the same time.
         max_history: a comparison waits while a server has more old row versions than this to remove.
         snapshot_seconds: how old a snapshot may become.
@@ -246,6 +247,7 @@ class VerifySettings:
 
     rate: int = 0
     max_age_seconds: float = 0.0
+    max_lag_seconds: float = 5.0
     max_threads: int = 50
     max_history: int = 1_000_000
     snapshot_seconds: float = 60.0

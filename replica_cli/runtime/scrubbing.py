@@ -24,7 +24,7 @@ from replica_cli.mysql.session import connect
 from replica_cli.runtime.log_part import LogParts
 from replica_cli.runtime.verify_tables import read_compared_again, read_compared_tables
 from replica_cli.stop import StopToken
-from replica_cli.verify.guard import LoadLimits
+from replica_cli.verify.guard import limits_of
 from replica_cli.verify.run import Work, run
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ _POLL_SECONDS = 2.0
 # How long the scrub waits after an error, and after too many differences.
 _ERROR_SECONDS, _TOO_MANY_SECONDS = 30.0, 600.0
 _MAX_DIFFERENCES = 10_000
-# A stream that is further behind than this gets the servers for itself.
-_LAG_SECONDS = 5.0
 # How many rows that differ are logged in a row. `replica verify show` lists all.
 _LOGGED = 10
 
@@ -123,11 +121,7 @@ class Scrub:
                 run_number=number,
                 proofs=store,
                 read_log=LogParts(settings, compared.facts).read,
-                limits=LoadLimits(
-                    min(_LAG_SECONDS, settings.max_lag_seconds),
-                    settings.verify.max_threads,
-                    settings.verify.max_history,
-                ),
+                limits=limits_of(settings.verify),
                 workers=1,
                 rate=settings.verify.rate,
                 max_differences=_MAX_DIFFERENCES,

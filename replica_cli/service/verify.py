@@ -26,7 +26,7 @@ from replica_cli.runtime.verify_tables import read_compared_again, read_compared
 from replica_cli.side_by_side import in_threads
 from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
 from replica_cli.verify.counting import compare_counts
-from replica_cli.verify.guard import LoadLimits, unlimited_history
+from replica_cli.verify.guard import limits_of, unlimited_history
 from replica_cli.verify.pairs import Pairs, PairSessions, no_position
 from replica_cli.verify.run import Work, run
 
@@ -191,7 +191,9 @@ class _Run:
 
     def _work(self, plan: ComparedTables, number: int) -> Work:
         settings, request = self._settings, self._request
-        max_lag = settings.max_lag_seconds if request.max_lag is None else request.max_lag
+        limits = limits_of(settings.verify)
+        if request.max_lag is not None:
+            limits = replace(limits, lag_seconds=request.max_lag)
         return Work(
             settings=settings,
             server=self._server,
@@ -199,7 +201,7 @@ class _Run:
             run_number=number,
             proofs=self._store,
             read_log=LogParts(settings, plan.facts).read,
-            limits=LoadLimits(max_lag, settings.verify.max_threads, settings.verify.max_history),
+            limits=limits,
             workers=request.workers,
             rate=request.rate,
             max_differences=request.max_differences,

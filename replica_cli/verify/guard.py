@@ -11,6 +11,7 @@ from replica_cli.mysql.errnos import ServerError
 
 if TYPE_CHECKING:
     from replica_cli.checkpoint.beats import BeatStore
+    from replica_cli.core.settings import VerifySettings
     from replica_cli.mysql.session import Session
 
 _STATUS = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Threads_running', 'Innodb_history_list_length')"
@@ -33,6 +34,11 @@ class LoadLimits:
     lag_seconds: float
     threads: int
     history: int
+
+
+def limits_of(settings: VerifySettings) -> LoadLimits:
+    """Return the limits of the settings."""
+    return LoadLimits(settings.max_lag_seconds, settings.max_threads, settings.max_history)
 
 
 class LoadGuard:

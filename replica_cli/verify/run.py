@@ -29,6 +29,7 @@ from replica_cli.side_by_side import in_threads
 from replica_cli.verify.guard import LoadGuard
 from replica_cli.verify.pairs import Pairs, PairSessions
 from replica_cli.verify.table_run import TableRun
+from replica_cli.verify.walk import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -339,10 +340,10 @@ class _Worker:
         try:
             with self._pairs.open([run.table for run in runs], wanted) as pair:
                 for run in runs:
-                    if time.monotonic() >= deadline or shared.is_over or 0 < work.rate <= rows:
+                    if time.monotonic() >= deadline or shared.is_over or 0 < work.rate <= rows or self._must_rest():
                         break
                     current = [run]
-                    count = self._step_in(pair, run, deadline, max(0, work.rate - rows))
+                    count = self._step_in(pair, run, Limits(deadline, max(0, work.rate - rows), self._must_rest))
                     shared.note(run, count)
                     rows += count
                     is_idle = is_idle and not count and not run.is_done
@@ -367,7 +368,7 @@ class _Worker:
             else:
                 raise error
 
-    def _step_in(self, pair: Pair, run: TableRun, deadline: float, rows_limit: int) -> int:
+    def _step_in(self, pair: Pair, run: TableRun, limits: Limits) -> int:
         """Compare a part of one table; return the number of rows."""
         table = run.table
         record = pair.records.get(table.name)
@@ -377,17 +378,25 @@ class _Worker:
         if record is not None and (reason := record.why_inexact(pair.position)):
             run.postpone(reason)
             return 0
-        return run.step(pair, deadline, rows_limit)
+        return run.step(pair, limits)
 
     def _wait_for_rest(self, run: TableRun) -> None:
         """Wait while a server is busy, or the stream is behind. No snapshot is open meanwhile."""
-        while time.monotonic() - self._guarded_at > _GUARD_SECONDS and not self._shared.is_over:
-            reason = self._work.hold() or self._guard.reason()
-            if not reason:
-                self._guarded_at = time.monotonic()
-                return
+        while not self._shared.is_over and (reason := self._reason_to_rest()):
             self._shared.note(run, 0, waits_for=reason)
             self._shared.stop.wait(_GUARD_SECONDS)
+
+    def _must_rest(self) -> bool:
+        return bool(self._reason_to_rest())
+
+    def _reason_to_rest(self) -> str:
+        """Return why the comparison must wait, as of at most a second ago; empty if it need not."""
+        if time.monotonic() - self._guarded_at <= _GUARD_SECONDS:
+            return ""
+        reason = self._work.hold() or self._guard.reason()
+        if not reason:
+            self._guarded_at = time.monotonic()
+        return reason
 
 
 def _work(work: Work, shared: _Shared) -> None:

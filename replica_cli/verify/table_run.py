@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.verification import ProvenRange, TableProof
 from replica_cli.sqlbuilder.rows.chunks import split_literals
 from replica_cli.verify.sides import Side
-from replica_cli.verify.walk import Limits, TableWalk
+from replica_cli.verify.walk import TableWalk
 from replica_cli.verify.whole import WholeTable
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from replica_cli.sqlbuilder.rows.chunks import KeyLiterals
     from replica_cli.verify.pairs import Pair
     from replica_cli.verify.tables import VerifiedTable
-    from replica_cli.verify.walk import Step, Strategy
+    from replica_cli.verify.walk import Limits, Step, Strategy
 
 # After this number of pairs in a row that prove nothing for a table, the table counts as not decided.
 _FRUITLESS_PAIRS = 40
@@ -106,15 +106,9 @@ class TableRun:
         estimate = max(self.table.rows_estimated, self._rows) or None
         return TableProof(self.table.name, self._rows, estimate, self._differences, self._strategy.is_done)
 
-    def step(self, pair: Pair, deadline: float, rows: int) -> int:
-        """Compare a part of the table; return the number of rows that were read on each server.
-
-        Args:
-            pair: the open snapshots.
-            deadline: the monotonic time until which chunks are compared.
-            rows: about how many rows are compared, 0 for no limit.
-        """
-        step = self._strategy.step(pair, Limits(deadline, rows))
+    def step(self, pair: Pair, limits: Limits) -> int:
+        """Compare a part of the table in open snapshots; return the number of rows that were read on each server."""
+        step = self._strategy.step(pair, limits)
         is_fruitful = step is not None and (bool(step.decided) or step.proven is not None)
         self._fruitless = 0 if is_fruitful or self._strategy.is_done else self._fruitless + 1
         if step is None:

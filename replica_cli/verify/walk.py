@@ -26,10 +26,21 @@ _PATIENCE_PAIRS = 2
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a step ends: at a monotonic time, and after a number of rows (0 for no limit)."""
+    """When a step ends.
+
+    Attributes:
+        deadline: at this monotonic time.
+        rows: after this number of rows, 0 for no limit.
+        must_rest: when it returns True, because a server is busy. It is called after each chunk.
+    """
 
     deadline: float
     rows: int = 0
+    must_rest: Callable[[], bool] = lambda: False
+
+    def are_reached(self, rows: int) -> bool:
+        """Return True if a step that has compared some rows must end."""
+        return time.monotonic() >= self.deadline or 0 < self.rows <= rows or self.must_rest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +145,10 @@ class TableWalk:
         if self._is_at_end:
             return Step(None, (), decided)
         low, rows = self._low, 0
-        while not self._is_at_end and time.monotonic() < limits.deadline and not 0 < limits.rows <= rows:
+        is_over = time.monotonic() >= limits.deadline
+        while not self._is_at_end and not is_over:
             rows += self._compare_chunk(comparison, limits.rows)
+            is_over = limits.are_reached(rows)
         high = None if self._is_at_end else self._low
         undecided = [key for key in comparison.within(low, high) if touched[key] is None and key not in self._pending]
         self._pending |= dict.fromkeys(undecided, 1)
