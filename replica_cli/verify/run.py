@@ -27,6 +27,7 @@ from replica_cli.mysql.errnos import (
 from replica_cli.mysql.session import connect
 from replica_cli.side_by_side import in_threads
 from replica_cli.verify.guard import LoadGuard
+from replica_cli.verify.pace import Pace
 from replica_cli.verify.pairs import Pairs, PairSessions
 from replica_cli.verify.table_run import TableRun
 from replica_cli.verify.walk import Limits
@@ -265,6 +266,7 @@ class _Worker:
         beats = BeatStore(secondary_status, *key)
         self._guard = LoadGuard(primary_status, secondary_status, beats, work.limits)
         self._guarded_at = 0.0
+        self._pace = Pace(primary_status, secondary_status, shared.stop.wait)
 
     def compare(self, tables: Sequence[VerifiedTable]) -> None:
         """Compare some tables together to their ends, or until the run must end. One that is altered begins again."""
@@ -339,11 +341,12 @@ class _Worker:
         current: list[TableRun] = list(runs)
         try:
             with self._pairs.open([run.table for run in runs], wanted) as pair:
+                self._pace.begin()
                 for run in runs:
-                    if time.monotonic() >= deadline or shared.is_over or 0 < work.rate <= rows or self._must_rest():
+                    if time.monotonic() >= deadline or shared.is_over or 0 < work.rate <= rows or self._must_wait():
                         break
                     current = [run]
-                    count = self._step_in(pair, run, Limits(deadline, max(0, work.rate - rows), self._must_rest))
+                    count = self._step_in(pair, run, Limits(deadline, max(0, work.rate - rows), self._must_end))
                     shared.note(run, count)
                     rows += count
                     is_idle = is_idle and not count and not run.is_done
@@ -382,14 +385,19 @@ class _Worker:
 
     def _wait_for_rest(self, run: TableRun) -> None:
         """Wait while a server is busy, or the stream is behind. No snapshot is open meanwhile."""
-        while not self._shared.is_over and (reason := self._reason_to_rest()):
+        while not self._shared.is_over and (reason := self._reason_to_wait()):
             self._shared.note(run, 0, waits_for=reason)
             self._shared.stop.wait(_GUARD_SECONDS)
 
-    def _must_rest(self) -> bool:
-        return bool(self._reason_to_rest())
+    def _must_end(self) -> bool:
+        """Rest after a chunk as long as the servers need it. Return True if the pair must be closed."""
+        self._pace.rest()
+        return self._must_wait()
 
-    def _reason_to_rest(self) -> str:
+    def _must_wait(self) -> bool:
+        return bool(self._reason_to_wait())
+
+    def _reason_to_wait(self) -> str:
         """Return why the comparison must wait, as of at most a second ago; empty if it need not."""
         if time.monotonic() - self._guarded_at <= _GUARD_SECONDS:
             return ""

@@ -31,16 +31,16 @@ class Limits:
     Attributes:
         deadline: at this monotonic time.
         rows: after this number of rows, 0 for no limit.
-        must_rest: when it returns True, because a server is busy. It is called after each chunk.
+        must_end: when it returns True, because a server is busy. It is called after each chunk, and may take its time.
     """
 
     deadline: float
     rows: int = 0
-    must_rest: Callable[[], bool] = lambda: False
+    must_end: Callable[[], bool] = lambda: False
 
     def are_reached(self, rows: int) -> bool:
         """Return True if a step that has compared some rows must end."""
-        return time.monotonic() >= self.deadline or 0 < self.rows <= rows or self.must_rest()
+        return time.monotonic() >= self.deadline or 0 < self.rows <= rows or self.must_end()
 
 
 @dataclass(frozen=True, slots=True)
