@@ -23,6 +23,8 @@ _IDLE_RATE = 200.0
 # What the applications may lose. The rest of the tenth that a user notices is for what is not measured.
 _LOSS = 0.05
 _LEAST_SHARE = 0.1
+# Before the first rest.
+_UNKNOWN_LOSS = 2 * _LOSS
 # A shorter time tells nothing about a rate.
 _SAMPLE_SECONDS, _REST_SECONDS = 0.2, 0.05
 # What an earlier sample counts for, each time that there is a new one.
@@ -70,9 +72,11 @@ class _Load:
     @property
     def loss(self) -> float:
         """Return what part of its work the server does not do while a chunk is compared."""
-        if self.is_idle or not self.resting.a_second or not self.comparing.seconds:
+        if self.is_idle:
             return 0.0
-        return max(0.0, 1 - self.comparing.a_second / self.resting.a_second)
+        if not self.resting.seconds:
+            return _UNKNOWN_LOSS
+        return max(0.0, 1 - self.comparing.a_second / max(self.resting.a_second, 1.0))
 
 
 class Pace:
@@ -85,20 +89,13 @@ class Pace:
             primary: a session to the primary.
             secondary: a session to the secondary.
             wait: waits for some seconds, or until a stop.
-
-        Raises:
-            ServerError: a server does not answer.
         """
         self._loads = (_Load(primary), _Load(secondary))
         self._wait = wait
-        self._look(None)
-        self._is_new = True
 
     def begin(self) -> None:
         """Note that chunks are compared from now on. Raises ServerError."""
-        # Before the first chunk there are only some statements of our own.
-        self._look((lambda load: load.resting) if self._is_new else None)
-        self._is_new = False
+        self._look(None)
 
     def rest(self) -> None:
         """Rest after a chunk, if the servers need it. Raises ServerError."""

@@ -48,8 +48,6 @@ def run(world: World, chunks: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace_module, "time", world)
     quiet = World(0, 0)
     pace = Pace(cast("Session", world), cast("Session", quiet), world.rest)
-    world.rest(0.3)  # the pair of snapshots is opened
-    world.rested_seconds = 0.0
     pace.begin()
     for _ in range(chunks):
         world.compare(0.3)
@@ -86,7 +84,6 @@ def test_short_chunks_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> Non
     world = World(alone=5000, compared=4000)
     monkeypatch.setattr(pace_module, "time", world)
     pace = Pace(cast("Session", world), cast("Session", World(0, 0)), world.rest)
-    world.rest(0.3)
     pace.begin()
     before = world.rested_seconds
     for _ in range(3):
