@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from replica_cli.decoder.form import Form, Output
 from replica_cli.decoder.json_binary import json_text
 from replica_cli.sqlbuilder.rows.row_digests import unquoted
-from replica_cli.sqlbuilder.rows.row_texts import CURRENT, WELL_KNOWN_POINT, TextForm
+from replica_cli.sqlbuilder.rows.row_texts import CURRENT, WELL_KNOWN_POINT, TextForm, unmeasured_bytes
 from replica_cli.sqlbuilder.statements.system_versioning import LAST_MOMENTS
 from replica_cli.verify.sides import with_documents
 
@@ -36,6 +36,8 @@ class ImageTexts:
         self._is_json_logged = logs_json
         self._texts = tuple(c.text for c in columns)
         self._shorts = tuple(_FUNCTIONS.get(text.form) for text in self._texts)
+        unmeasured = unmeasured_bytes(self._texts)
+        self._has_short = tuple(t.has_short and number != unmeasured for number, t in enumerate(self._texts))
         self.outputs = tuple(
             Output(ordinal, Form.RAW if self._is_raw(text) else Form.VALUE)
             for ordinal, text in zip(ordinals, self._texts, strict=True)
@@ -52,7 +54,7 @@ class ImageTexts:
     def hash_of(self, row: Sequence[bytes | None]) -> str:
         """Return the hash of a row, from the values of `outputs`."""
         shorts, values, longs, documents = [], [], [], []
-        for text, short, literal in zip(self._texts, self._shorts, row, strict=True):
+        for text, short, has_short, literal in zip(self._texts, self._shorts, self._has_short, row, strict=True):
             value = None if literal == b"NULL" else literal
             if text.is_document_across:
                 documents.append(None if value is None else self._document(value))
@@ -61,7 +63,7 @@ class ImageTexts:
             if text.is_long:
                 longs.append(made)
                 continue
-            if text.short:
+            if has_short:
                 shorts.append(made)
             if text.value and value is not None:
                 values.append(_bytes_of(text, value))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError, SecondaryError
 from replica_cli.sqlbuilder.rows.chunks import boundary_query, is_one_of
-from replica_cli.sqlbuilder.rows.row_hashes import part_of_hash, sums_of_hash
+from replica_cli.sqlbuilder.rows.row_hashes import Joining, part_of_hash, sums_of_hash
 from replica_cli.verify.row_values import RowValues
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class XorSums(Sums):
-    """The same for MySQL: the number of rows, and the XOR of their hashes. Only for rows of which none are equal."""
+    """The same with XOR in place of sums. Only for rows of which none are equal."""
 
     def __add__(self, other: Sums) -> XorSums:
-        return XorSums(self.count + other.count, self.first ^ other.first)
+        return XorSums(self.count + other.count, self.first ^ other.first, self.second ^ other.second)
 
     def __sub__(self, other: Sums) -> XorSums:
-        return XorSums(self.count - other.count, self.first ^ other.first)
+        return XorSums(self.count - other.count, self.first ^ other.first, self.second ^ other.second)
 
 
 def sums_of(counts: Mapping[str, int]) -> Sums:
@@ -81,14 +81,15 @@ class Side:
             PrimaryError, SecondaryError: the server cannot read a value, which is larger than its limits.
             ServerError: the query failed.
         """
+        kind = Sums if self.table.joining is Joining.SUM else XorSums
         if self.table.documents:
-            return sum((sums_of({row_hash: 1}) for _, row_hash in self._rows(condition)), Sums())
+            return functools.reduce(operator.add, (kind(1, *sums_of_hash(h)) for _, h in self._rows(condition)), kind())
         ((count, first, second, hashed),) = self._session.texts(self.table.sums_query(condition))
         if count != hashed:
             raise self._unreadable()
-        if self.table.uses_xor:
+        if self.table.joining is Joining.XOR_OF_BYTES:
             return XorSums(int(count or 0), int(first or "0", 16))
-        return Sums(int(count or 0), int(first or 0), int(second or 0))
+        return kind(int(count or 0), int(first or 0), int(second or 0))
 
     def count(self) -> int:
         """Return the number of rows of the table."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.column_types import FIXED_BINARIES, INTEGERS, TEXTS
 from replica_cli.sqlbuilder.rows.chunks import PagingKey, paging_key, source_of
-from replica_cli.sqlbuilder.rows.row_hashes import HashedTable
+from replica_cli.sqlbuilder.rows.row_hashes import HashedTable, Joining
 from replica_cli.sqlbuilder.rows.row_texts import ComparedColumn, Sides, value_text
 from replica_cli.verify.cascades import CascadeEdge, Cascades, CascadeTable
 
@@ -140,12 +140,13 @@ def plan_table(
         columns = [c for c in columns if not c.column.is_generated]
         whole = written
     # Equal rows would cancel each other, so a table without a key needs sums. MariaDB has no XOR of bytes.
-    uses_xor = key is not None and not (sides.is_mariadb or sides.other_is_mariadb)
+    joining = Joining.XOR if sides.is_mariadb or sides.other_is_mariadb else Joining.XOR_OF_BYTES
+    joining = Joining.SUM if key is None else joining
     return VerifiedTable(
         primary.name,
-        HashedTable(primary.name, source_of(primary, key), key, tuple(columns), uses_xor),
-        HashedTable(secondary.name, source_of(secondary, other_key), other_key, whole, uses_xor),
-        HashedTable(secondary.name, source_of(secondary, other_key), other_key, written, uses_xor),
+        HashedTable(primary.name, source_of(primary, key), key, tuple(columns), joining),
+        HashedTable(secondary.name, source_of(secondary, other_key), other_key, whole, joining),
+        HashedTable(secondary.name, source_of(secondary, other_key), other_key, written, joining),
         logged,
         cascades,
         primary.estimated_rows,

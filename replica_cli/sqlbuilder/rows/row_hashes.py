@@ -2,13 +2,15 @@
 
 A row's hash is the SHA2-256 of its text (row_texts). A set of rows has the number of rows, and two sums of 64-bit
 numbers that are made of the hash: each half of the hexadecimal digits gives one number, of two CRC32 checksums. Sums do
-not depend on the order of the rows, and equal rows do not cancel each other as they would with XOR. SHA2 goes first,
-because CRC32 alone is linear: it does not notice that two rows exchange values. MySQL from 9.6 on has no MD5.
+not depend on the order of the rows. Equal rows, which only a table without a key can have, do not cancel each other as
+they would with XOR. SHA2 goes first, because CRC32 alone is linear: it does not notice that two rows exchange values.
+MySQL from 9.6 on has no MD5, and MariaDB needs more time for it than for SHA2.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -28,6 +30,17 @@ HASH_DIGITS = 64
 _PART = HASH_DIGITS // 4
 
 
+class Joining(Enum):
+    """How the hashes of a set of rows become one value that does not depend on their order."""
+
+    SUM = auto()
+    """Two sums of numbers of 64 bits. Equal rows count as often as they occur."""
+    XOR = auto()
+    """The XOR of these numbers, which costs less. Only for rows of which none are equal."""
+    XOR_OF_BYTES = auto()
+    """The XOR of whole hashes, which only MySQL has. It costs MySQL least."""
+
+
 @dataclass(frozen=True, slots=True)
 class HashedTable:
     """One table on one server, ready to be hashed.
@@ -37,14 +50,14 @@ class HashedTable:
         source: the text after FROM.
         key: the key whose literals name the rows, None for a table without a usable key.
         columns: the compared columns, with their texts on this server.
-        uses_xor: sets of rows are compared by the XOR of the whole hashes, which costs MySQL less than two sums.
+        joining: how the hashes of a set of rows are joined.
     """
 
     name: TableName
     source: str
     key: PagingKey | None
     columns: tuple[ComparedColumn, ...]
-    uses_xor: bool = False
+    joining: Joining = Joining.SUM
 
     @property
     def all_rows(self) -> str:
@@ -61,19 +74,20 @@ class HashedTable:
         return f"SHA2({text_of_row(self.columns)},256)"
 
     def sums_query(self, condition: str = "") -> str:
-        """Return the query for one row: the number of rows, both sums, and the number of hashes; NULL without rows.
+        """Return the query for one row: the number of rows, two numbers, and the number of hashes; NULL without rows.
 
-        With `uses_xor` the first sum is the XOR of the hashes in hexadecimal digits, and the second one is 0.
+        The numbers are both sums or XORs, or the XOR of the hashes in hexadecimal digits and 0.
 
         If there are fewer hashes than rows, the server could not read a value, and the sums mean nothing.
         """
         # The hash is computed once for each row, by the first of the expressions. In a derived table it would be
         # computed once too, at 1.1 to 1.4 times the cost.
-        if self.uses_xor:
+        if self.joining is Joining.XOR_OF_BYTES:
             xor = f"HEX(BIT_XOR(UNHEX(@h:={self._row_hash})))"
             return f"SELECT COUNT(*),{xor},0,COUNT(@h) FROM {self.source}{where(condition)}"
-        first = f"SUM({_number(f'@h:={self._row_hash}', '@h', 0)})"
-        second = f"SUM({_number('@h', '@h', 2)})"
+        join = "SUM" if self.joining is Joining.SUM else "BIT_XOR"
+        first = f"{join}({_number(f'@h:={self._row_hash}', '@h', 0)})"
+        second = f"{join}({_number('@h', '@h', 2)})"
         return f"SELECT COUNT(*),{first},{second},COUNT(@h) FROM {self.source}{where(condition)}"
 
     def hashes_query(self, condition: str = "") -> str:

@@ -6,7 +6,8 @@ SET NAMES binary, so that no charset is converted, and the time zone +00:00.
 The text of a row consists of:
 
 - a short text for each value, with '#' between them. For bytes this is their length, and for NULL a '-'. If the bytes
-  have a fixed length, it only tells if the value is NULL. No short text contains '#'.
+  have a fixed length, it only tells if the value is NULL. No short text contains '#'. The last of the bytes need no
+  length: they are what is left. Each length costs MariaDB as much as half of the hash.
 - the bytes, in the order of their columns; NULL has none.
 - a '-' or 64 hexadecimal digits for each value that may be long. A whole row would otherwise have to fit into
   max_allowed_packet.
@@ -119,6 +120,11 @@ class ValueText:
         return self.form in (TextForm.HASHED, TextForm.DOCUMENT) or self.short.startswith("SHA2(")
 
     @property
+    def has_short(self) -> bool:
+        """Return True if `short` is one of the short texts at the beginning of the text of a row."""
+        return bool(self.short) and not self.is_long and not self.is_document_across
+
+    @property
     def is_document_across(self) -> bool:
         """Return True for a JSON document that is text on the other server."""
         return self.form is TextForm.DOCUMENT_ACROSS
@@ -162,8 +168,10 @@ def text_of_row(columns: Sequence[ComparedColumn]) -> str:
 
     A document that is text on the other server is not part of it.
     """
+    unmeasured = unmeasured_bytes([c.text for c in columns])
+    measured = [c for number, c in enumerate(columns) if number != unmeasured]
     columns = [c for c in columns if not c.text.is_document_across]
-    shorts = [short for c in columns if not c.text.is_long and (short := _short(c))]
+    shorts = [short for c in measured if c.text.has_short and (short := _short(c))]
     values = [c.text.value for c in columns if c.text.value]
     # CONCAT_WS leaves a NULL out. CONCAT does not, so a long value that cannot be read does not count as NULL.
     longs = [
@@ -173,6 +181,13 @@ def text_of_row(columns: Sequence[ComparedColumn]) -> str:
     ]
     joined = f"CONCAT_WS({_SEPARATOR},{','.join([*shorts, *values])})" if shorts else "'#'"
     return f"CONCAT({','.join([joined, *longs])})" if longs else joined
+
+
+def unmeasured_bytes(texts: Sequence[ValueText]) -> int | None:
+    """Return the number of the column whose short text is left out of the text of a row, None if there is none."""
+    if sum(t.has_short for t in texts) < 2:
+        return None
+    return max((number for number, t in enumerate(texts) if t.form is TextForm.BYTES), default=None)
 
 
 def _short(column: ComparedColumn) -> str:

@@ -9,6 +9,7 @@ from replica_cli.core.column_types import INTEGERS, LISTS, REALS
 from replica_cli.mysql.catalog.table_definitions import read_catalog
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.rows.chunks import where
+from replica_cli.sqlbuilder.rows.row_hashes import Joining
 from replica_cli.sqlbuilder.rows.row_texts import Sides, text_of_row
 from replica_cli.verify.cascades import Cascades
 from replica_cli.verify.tables import plan_table
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     # The query for the rows that a condition selects.
     Query = Callable[[str], str]
 
-PRESENT = "present: SUM of CRC32 parts of SHA2"
+PRESENT = "present: XOR of SHA2 or of its CRC32 parts"
+SUMMED = "SUM of CRC32 parts of SHA2"
 DERIVED = "the same in a derived table"
 
 
@@ -57,10 +59,11 @@ def queries(table: HashedTable, *, is_mariadb: bool) -> Mapping[str, Query]:
         "text of the row alone": selected(f"SUM(LENGTH({text}))"),
         "SHA2 of the text alone": selected(f"COUNT({row_hash})"),
         PRESENT: table.sums_query,
+        SUMMED: replace(table, joining=Joining.SUM).sums_query,
         DERIVED: derived,
         "SUM of CONV of halves of SHA2": selected(_converted(row_hash)),
         "SHA2 alone, doubles as POINT": selected(f"COUNT({pointed})"),
-        "present, doubles as POINT": selected(_counted_sums(pointed)),
+        "SUM of CRC32 parts of SHA2, doubles as POINT": selected(_counted_sums(pointed)),
         "SUM of CRC32 of SHA2 and its half, doubles as POINT": selected(_counted_sum(pointed)),
         "SUM of CRC32 of SHA2, doubles as POINT": selected(f"COUNT(*),SUM(CRC32({pointed}))"),
         "GROUP_CONCAT of SHA2": selected(f"COUNT(*),SHA2(GROUP_CONCAT(UNHEX({row_hash}) SEPARATOR ''),256)"),
@@ -74,7 +77,7 @@ def _of_mariadb(table: HashedTable, selected: Callable[[str], Query]) -> dict[st
     return {
         "text by COLUMN_CREATE alone": selected(f"SUM(LENGTH({text}))"),
         "SHA2 of COLUMN_CREATE alone": selected(f"COUNT({row_hash})"),
-        "present, of COLUMN_CREATE": selected(_counted_sums(row_hash)),
+        "SUM of CRC32 parts of SHA2, of COLUMN_CREATE": selected(_counted_sums(row_hash)),
         "SUM of CRC32 of SHA2 and its half, of COLUMN_CREATE": selected(_counted_sum(row_hash)),
         "BIT_XOR of CRC32 of COLUMN_CREATE": selected(f"COUNT(*),BIT_XOR(CRC32({text}))"),
     }

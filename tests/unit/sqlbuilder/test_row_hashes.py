@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from zlib import crc32
 
 from replica_cli.core.names import TableName
 from replica_cli.core.table import Column
 from replica_cli.sqlbuilder.rows.chunks import KeyPart, PagingKey
-from replica_cli.sqlbuilder.rows.row_hashes import HashedTable, part_of_hash, sums_of_hash
+from replica_cli.sqlbuilder.rows.row_hashes import HashedTable, Joining, part_of_hash, sums_of_hash
 from replica_cli.sqlbuilder.rows.row_texts import ComparedColumn, Sides, value_text
 
 _SIDES = Sides(is_mariadb=True, other_is_mariadb=True)
@@ -60,6 +61,12 @@ def test_the_sums_are_queried_with_the_number_of_readable_rows() -> None:
     assert query.endswith(",COUNT(@h) FROM `s`.`t` WHERE `id` > 5")
     # The hash is computed once for each row.
     assert query.count("SHA2(") == 1
+
+
+def test_rows_with_a_key_are_joined_by_xor() -> None:
+    table = _table("varchar(9)")
+    assert replace(table, joining=Joining.XOR).sums_query().count("BIT_XOR((CRC32(") == 2
+    assert "BIT_XOR(UNHEX(@h:=SHA2(" in replace(table, joining=Joining.XOR_OF_BYTES).sums_query()
 
 
 def test_rows_are_listed_in_the_order_of_their_key() -> None:

@@ -42,6 +42,16 @@ def test_a_null_has_a_short_text_and_no_bytes() -> None:
     assert _row(column) == "CONCAT_WS(_binary'#' COLLATE `binary`,IFNULL(LENGTH(`c`),'-'),`c`)"
 
 
+def test_the_last_bytes_have_no_length() -> None:
+    words = Column("c", "varchar", "varchar(9)", is_nullable=False)
+    number = Column("c", "int", "int", is_nullable=False)
+    head = "CONCAT_WS(_binary'#' COLLATE `binary`,"
+    assert _row(words, number, words) == f"{head}LENGTH(`c`),`c`,`c`,`c`)"
+    assert _row(number, words) == f"{head}`c`,`c`)"
+    # Alone, nothing else would tell NULL from an empty text.
+    assert _row(words) == f"{head}LENGTH(`c`),`c`)"
+
+
 def test_a_long_value_that_cannot_be_read_makes_the_row_unreadable() -> None:
     # Not IFNULL, which would take it for a NULL.
     assert _row(Column("c", "text", "text", is_nullable=True)) == "CONCAT('#',IF(`c` IS NULL,'-',SHA2(`c`,256)))"

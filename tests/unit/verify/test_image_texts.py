@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 
 import pytest
 
@@ -94,6 +95,14 @@ def test_no_two_rows_share_a_text() -> None:
         (b"'a'", b"'b#'"), (b"'a#'", b"'b'"), (b"'a#b'", b"''"), (b"''", b"'a#b'"), (b"'a'", b"'a '"),
         (b"'A'", b"'a '"),
     ]  # fmt: skip
+    assert len({images.hash_of(row) for row in rows}) == len(rows)
+
+
+def test_no_rows_with_odd_bytes_share_a_text() -> None:
+    # The second text has no length of its own, and the digits of the long one follow it.
+    images = _images(_column("varchar(9)"), _column("int"), _column("varchar(9)"), _column("double"), _column("text"))
+    texts = (b"NULL", b"''", b"'#'", b"'-'", b"'1'", b"'1#'", b"'#0'")
+    rows = list(itertools.product(texts, (b"NULL", b"0"), texts, (b"NULL", b"0.0e0"), (b"NULL", b"''", b"'-'")))
     assert len({images.hash_of(row) for row in rows}) == len(rows)
 
 
