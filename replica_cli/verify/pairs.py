@@ -28,7 +28,7 @@ from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.verify.touched import Interval, TouchedRows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.events import Transaction
@@ -55,6 +55,8 @@ _SNAPSHOT = (
 _NAMES, _BYTES = "SET NAMES utf8mb4", "SET NAMES binary"
 # A pair is given up rather than wait for a session that has locked a table.
 _SHORT_WAITS = "SET SESSION lock_wait_timeout = 5"
+# The servers join 61 tables at most.
+_JOINED_TABLES = 60
 # How many changed rows are kept for one pair.
 ROWS_LIMIT = 100_000
 
@@ -169,13 +171,14 @@ class Pairs:
             session.post(_SHORT_WAITS)
         try:
             shown, end = open_snapshot_between(self._primary, self._facts, self._stop)
-            _hold(self._primary, [t.primary.name for t in tables])
+            names = [pair for table in tables for pair in table.names]
+            _hold(self._primary, (own for own, _ in names))
             held = log_end(self._primary, has_gtids=self._facts.has_gtids)
             if waits:
                 self._wait_for(end)
             self._secondary.execute_each(_SNAPSHOT)
             applied = self._position(self._positions)
-            _hold(self._secondary, [t.secondary.name for t in tables])
+            _hold(self._secondary, (target for _, target in names))
             # In this order: the intent is deleted in the commit that moves the position.
             intent = self._intents.load()
             now = self._position(self._positions_now)
@@ -219,10 +222,11 @@ class Pairs:
         return saved.position
 
 
-def _hold(session: Session, names: Sequence[TableName]) -> None:
+def _hold(session: Session, names: Iterable[TableName]) -> None:
     """Open tables in the transaction of a session without reading a row, so that DDL waits for its end."""
-    if names:
-        session.execute(f"SELECT 1 FROM {','.join(map(quote_table, names))} WHERE FALSE")
+    tables = [quote_table(name) for name in dict.fromkeys(names)]
+    for start in range(0, len(tables), _JOINED_TABLES):
+        session.execute(f"SELECT 1 FROM {','.join(tables[start : start + _JOINED_TABLES])} WHERE FALSE")
 
 
 def _last(*positions: Position) -> Position:

@@ -56,6 +56,11 @@ class VerifiedTable:
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
     @property
+    def names(self) -> tuple[tuple[TableName, TableName], ...]:
+        """Return the names on the primary and the secondary of the table, and of those that foreign keys connect."""
+        return ((self.name, self.secondary.name), *((t.name, t.target) for t in self.cascades.tables))
+
+    @property
     def key(self) -> PagingKey | None:
         """Return the key along which the table is read, None if it has no key that serves for that."""
         return self.primary.key

@@ -128,7 +128,7 @@ class TouchedRows:
         """
         self._keeps_values = keeps_values
         self._changed = {t.name: _TableChanges(t) for t in tables}
-        self._statements = LoggedStatements(self._changed, facts)
+        self._statements = LoggedStatements((c.table for c in self._changed.values()), facts)
         self._parents = ParentChanges(c.table for c in self._changed.values())
         self._interval = interval
         self._wanted = wanted

@@ -55,6 +55,23 @@ def test_lag_grows_while_a_batch_waits_for_a_lock(replica: Replica, kind: str) -
     replica.assert_equal()
 
 
+def test_a_comparison_waits_while_the_stream_is_behind(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t VALUES (1, 1)")
+    replica.run("transfer")
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    with replica.secondaries["db1"].session(database=replica.schema) as session:
+        session.begin()
+        session.rows("SELECT * FROM t WHERE id = 1 FOR UPDATE")
+        replica.on_primary("UPDATE t SET v = 2 WHERE id = 1")
+        wait_until(lambda: (snapshot(replica)["lag_seconds"] or 0) > 4, "lag that grows")
+        run = replica.start("verify", "run", "--json", "--max-lag", "2")
+        wait_until(lambda: any("behind" in str(x.get("waits_for")) for x in run.lines), "a comparison that waits")
+        session.rollback()
+    assert run.end().code == 0
+    assert stream.end(signal.SIGTERM).code == 0
+
+
 def test_silence_grows_during_an_outage(replica: Replica) -> None:
     replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY)")
     replica.run("transfer")

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from replica_cli.config.loading import load_settings
+from replica_cli.core.requests.verify import VerifyRequest
+from replica_cli.service.verify import SilentVerify, verify_each
+from replica_cli.stop import StopToken
+from replica_cli.verify import pairs
 from tests.support.command import Load, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from replica_cli.core.names import TableName
     from replica_cli.mysql.session import Session
     from tests.support.command import Replica, Running
 
@@ -280,6 +288,56 @@ def test_tables_that_exchange_their_names_are_not_mistaken_for_each_other(replic
             assert [x for x in lines if x["type"] == "difference"] == []
     finally:
         load.stop()
+    stream.end(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("renamed", "moment"), [("red", "primary"), ("red", "secondary"), ("parent", "primary"), ("parent", "secondary")]
+)
+def test_a_name_that_changes_between_a_snapshot_and_the_opening_of_its_table_proves_nothing(
+    replica: Replica, renamed: str, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica.on_primary(
+        *(f"CREATE TABLE {name} (id INT PRIMARY KEY, n INT)" for name in ("red", "blue", "parent", "grey")),
+        "CREATE TABLE child (id INT PRIMARY KEY, n INT, FOREIGN KEY (n) REFERENCES parent (id) ON DELETE CASCADE)",
+        *(
+            f"INSERT INTO {name} VALUES {','.join(f'({i},{i})' for i in range(90))}"
+            for name in ("red", "parent", "child")
+        ),
+        "INSERT INTO blue VALUES (7, 7)",
+    )
+    replica.run("transfer")
+    stream = replica.stream()
+    hold, other = pairs._hold, {"red": "blue", "parent": "grey"}[renamed]
+    done: list[str] = []
+
+    def rename() -> None:
+        replica.on_primary(
+            f"RENAME TABLE {renamed} TO tmp, {other} TO {renamed}, tmp TO {other}",
+            f"DELETE FROM {other} WHERE id < 5",
+        )
+
+    def hold_late(session: Session, tables: Iterable[TableName]) -> None:
+        is_on_primary = session.server.port == replica.primary.port
+        if not done and is_on_primary == (moment == "primary"):
+            done.append(moment)
+            if moment == "primary":
+                rename()
+            else:
+                replica.run("resume")
+            # Not by a statement: it may have to wait for the pair of snapshots.
+            end = replica.primary_end()
+            wait_until(lambda: replica.saved() >= end, "the change on the secondary")
+        hold(session, tables)
+
+    if moment == "secondary":
+        replica.run("pause")
+        rename()
+    monkeypatch.setattr(pairs, "_hold", hold_late)
+    settings = load_settings(environ=replica.environment(), dotenv=replica.folder / "none")
+    (report,) = verify_each(settings, VerifyRequest(settings.secondaries), SilentVerify(), StopToken())
+    assert done == [moment]
+    assert [(v.table.table, v.undecided) for v in report.tables if not v.is_equal] == []
     stream.end(signal.SIGTERM)
 
 

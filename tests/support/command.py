@@ -241,6 +241,8 @@ class Replica:
             "REPLICA_SCHEMAS": self.schema,
             "REPLICA_STATE_SCHEMA": self.state_schema,
             "REPLICA_PROGRESS_FOLDER": str(self.folder),
+            # On a busy machine a stream may be far behind, and a comparison would wait for it.
+            "REPLICA_VERIFY_MAX_LAG": "1h",
             **self.settings,
         }
 
