@@ -184,8 +184,8 @@ class ProofStore:
     def forget_table(self, number: int, table: TableName) -> None:
         """Delete what is proven of a table that was altered, and the rows that this run has named.
 
-        They were compared with other columns. A row of an earlier run stays known until this run has reached the end
-        of the table; one that this run named again cannot stay, so the proofs of the earlier runs go too.
+        They were compared with other columns. A row that only an earlier run has named stays known. The proofs of
+        earlier runs are deleted too: without the rows of this run they would say that the table was equal.
         """
         ranges = f"DELETE FROM {self._schema}.verify_range WHERE {self._is_of(table)}"
         rows = f"DELETE FROM {self._schema}.verify_difference WHERE {self._is_of(table)} AND run_number = {number}"

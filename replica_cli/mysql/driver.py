@@ -144,8 +144,8 @@ class DriverConnection(_Driver):
     def drop(self) -> None:
         """Close the socket at once: it is not known where the next packet begins or what was run.
 
-        The server sees a reset. An ordinary end, whose answer is lost behind what the server still sends, leaves it
-        waiting to send for up to a minute, or as long as net_write_timeout says.
+        The server sees a reset. After an ordinary end, a server that is still sending would not notice that the client
+        is gone, and would wait for a minute.
         """
         if (sock := self._sock) is not None:
             with contextlib.suppress(OSError):

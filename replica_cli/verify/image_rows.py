@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replica_cli.core.events import RowKind
-from replica_cli.decoder.compile import compile_rows, compile_updates
+from replica_cli.decoder.compile import compile_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replica_cli.core.events import RowEvent, RowHead
     from replica_cli.core.table import Column
-    from replica_cli.decoder.compile import RowsFunction
     from replica_cli.decoder.form import Output
 
 
@@ -21,12 +20,7 @@ class ImageRows:
 
     def __init__(self, head: RowHead, columns: Sequence[Column], outputs: Sequence[Output]) -> None:
         self._kind, self._width = head.kind, len(outputs)
-        self._function: RowsFunction
-        if head.kind is RowKind.UPDATE:
-            present = (head.present, head.present_after)
-            self._function = compile_updates(head.table, columns, outputs, outputs, *present)
-        else:
-            self._function = compile_rows(head.table, columns, outputs, head.present)
+        self._function = compile_pairs(head, columns, outputs)
 
     def read(self, event: RowEvent) -> list[tuple[tuple[bytes, ...], tuple[bytes, ...]]]:
         """Return each row before and after the change. An inserted or deleted row is given as both.

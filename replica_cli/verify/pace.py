@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _WORK = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Handler_write', 'Handler_update', 'Handler_delete')"
 # A server that does less work in a second has nothing to lose.
 _IDLE_RATE = 200.0
-# What the applications may lose. The rest of the tenth that a user notices is for what is not measured.
+# What the applications may lose. The goal is less than a tenth; the other half is for losses that are not measured.
 _LOSS = 0.05
 _LEAST_SHARE = 0.1
 # Before the first rest.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import UnsupportedEvent
 from replica_cli.decoder.json_documents import typed_value
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.rows.chunks import as_written, value_expression
-from replica_cli.sqlbuilder.rows.json_queries import type_expressions
+from replica_cli.sqlbuilder.rows.json_queries import kinds_in_order, type_expressions
 from replica_cli.sqlbuilder.rows.row_texts import TextForm
 
 if TYPE_CHECKING:
@@ -46,10 +45,9 @@ class RowValues:
 
 def _typed(literal: str, text: object, top: object, kinds: object) -> str:
     """Return SQL for a document with all its types; `literal` if its values have types that no SQL can make."""
-    # Each value comes with its number, because an aggregate does not guarantee an order.
-    pairs = sorted(json.loads(_text(kinds))) if kinds is not None else []
+    array = None if kinds is None else _text(kinds)
     try:
-        return _text(typed_value(_text(text).encode(), _text(top), [kind for _, kind in pairs]))
+        return _text(typed_value(_text(text).encode(), _text(top), kinds_in_order(array)))
     except UnsupportedEvent:
         return literal
 

@@ -123,7 +123,7 @@ def _change_hot(chance: Random, tables: Sequence[PlantTable], index: int) -> lis
     return [f"UPDATE hot SET a = a + 1 WHERE n = {n}"]
 
 
-def _change_family(chance: Random, tables: Sequence[PlantTable], index: int) -> list[str]:  # noqa: ARG001
+def _change_family(chance: Random, tables: Sequence[PlantTable], index: int) -> list[str]:  # noqa: ARG001 - one shape
     n = chance.randrange(PARENTS)
     if chance.random() < 0.3:
         children = ",".join(f"({n + k * PARENTS}, {n}, {n})" for k in range(4))

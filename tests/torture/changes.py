@@ -158,7 +158,7 @@ def use_plain(session: Session, chance: Random, number: int) -> int:
     return 10
 
 
-def use_calm(session: Session, chance: Random, number: int) -> int:  # noqa: ARG001
+def use_calm(session: Session, chance: Random, number: int) -> int:  # noqa: ARG001 - one shape for all
     """Change rows of which no fault changes the like on a secondary."""
     session.execute(f"UPDATE calm SET n = n + 1 WHERE id MOD 7 = 0 AND id MOD 10 = {chance.randrange(10)}")
     return 10

@@ -5,6 +5,7 @@ The copy uses them (transfer/rows/documents.py), and the repair of rows (verify/
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from replica_cli.sqlbuilder.identifiers import quote
@@ -45,6 +46,12 @@ def typed_rows_query(definition: TableDefinition, key: PagingKey | None, conditi
 def type_expressions(name: str) -> tuple[str, str, str]:
     """Return SQL for the text, the type, and a JSON array of the numbers and types of all values inside a document."""
     return _text(name), f"JSON_TYPE({name})", _kinds(name)
+
+
+def kinds_in_order(array: bytes | str | None) -> list[str | None]:
+    """Return the types of all values inside a document, from the array of `type_expressions`, in their order."""
+    # Each type comes with its number, because an aggregate does not guarantee an order.
+    return [kind for _, kind in sorted(json.loads(array))] if array is not None else []
 
 
 def _names(definition: TableDefinition) -> list[str]:

@@ -171,7 +171,7 @@ def text_of_row(columns: Sequence[ComparedColumn]) -> str:
     unmeasured = unmeasured_bytes([c.text for c in columns])
     measured = [c for number, c in enumerate(columns) if number != unmeasured]
     columns = [c for c in columns if not c.text.is_document_across]
-    shorts = [short for c in measured if c.text.has_short and (short := _short(c))]
+    shorts = [_short(c) for c in measured if c.text.has_short]
     values = [c.text.value for c in columns if c.text.value]
     # CONCAT_WS leaves a NULL out. CONCAT does not, so a long value that cannot be read does not count as NULL.
     longs = [

@@ -5,14 +5,13 @@ Unlike all other values, they are looked at in this process.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import ApplyRefused, UnsupportedEvent
 from replica_cli.decoder.json_documents import difference, typed_value
-from replica_cli.sqlbuilder.rows.json_queries import documents_query, opaque_query, typed_rows_query
+from replica_cli.sqlbuilder.rows.json_queries import documents_query, kinds_in_order, opaque_query, typed_rows_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,10 +91,8 @@ class Documents:
                     )
 
     def _typed(self, name: str, text: bytes, top: str, kinds: bytes | None) -> bytes:
-        # Each value comes with its number, because an aggregate does not guarantee an order.
-        pairs = sorted(json.loads(bytes(kinds))) if kinds is not None else []
         try:
-            return typed_value(text, top, [kind for _, kind in pairs])
+            return typed_value(text, top, kinds_in_order(kinds))
         except UnsupportedEvent as error:
             raise self._refused(name, error.message, error.hint or "") from error
 
