@@ -257,6 +257,11 @@ def verify_lock_name(state_schema: str, instance: str) -> str:
     return _hashed(f"{state_schema}\0verify\0{instance}")
 
 
+def repair_lock_name(state_schema: str, instance: str) -> str:
+    """Return the name of the lock that a command holds while it repairs rows of an instance."""
+    return _hashed(f"{state_schema}\0repair\0{instance}")
+
+
 def migration_lock_name(state_schema: str) -> str:
     """Return the name of the lock that a process holds while it migrates the state schema."""
     return _hashed(f"{state_schema}\0migration")

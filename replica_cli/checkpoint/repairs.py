@@ -16,8 +16,6 @@ from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import text_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from replica_cli.core.verification import Difference
     from replica_cli.mysql.session import Session
 
@@ -55,15 +53,13 @@ class RepairStore:
         self._schema = quote(state_schema)
         self._instance = instance
 
-    def ask(self, tables: Sequence[str], kinds: Sequence[DifferenceKind]) -> int:
-        """Ask the process that writes for a repair, and return the number of the repair."""
-        number = self.next_number()
-        request = json.dumps({"tables": list(tables), "kinds": [kind.value for kind in kinds]})
+    def ask(self, wanted: WantedRepair) -> None:
+        """Ask the process that writes for a repair."""
+        request = json.dumps({"tables": list(wanted.tables), "kinds": [kind.value for kind in wanted.kinds]})
         self._session.execute(
             f"REPLACE INTO {self._schema}.repair_request (instance, request_number, is_wanted, request, requested_at) "
-            f"VALUES ({text_literal(self._instance)}, {number}, 1, {text_literal(request)}, UTC_TIMESTAMP(6))"
+            f"VALUES ({text_literal(self._instance)}, {wanted.number}, 1, {text_literal(request)}, UTC_TIMESTAMP(6))"
         )
-        return number
 
     def next_number(self) -> int:
         """Return a number that no repair of this instance has."""

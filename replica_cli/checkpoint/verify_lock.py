@@ -1,34 +1,51 @@
-"""Allow one comparison of rows for each instance: a named lock on the secondary, which ends with its connection."""
+"""Allow one comparison and one repair of rows for each instance: named locks, which end with their connections."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.lock import verify_lock_name
+from replica_cli.checkpoint.lock import repair_lock_name, verify_lock_name
 from replica_cli.core.errors import LockHeld
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
+# The server frees the lock of a process that was killed when it has ended the statement of that process.
+_PATIENCE_SECONDS = 2
+
 
 def take_verify_lock(session: Session, state_schema: str, instance: str) -> None:
-    """Take the lock for as long as the session lasts.
+    """Take the lock of a comparison for as long as the session lasts.
 
     Raises:
         LockHeld: another process compares the rows of this instance.
     """
-    name = verify_lock_name(state_schema, instance)
-    row = session.row("SELECT GET_LOCK(%s, 0)", name)
-    if row and row[0] == 1:
-        return
-    holder = session.row("SELECT IS_USED_LOCK(%s)", name)
-    connection = f" (connection {holder[0]} of the secondary)" if holder and holder[0] else ""
-    raise LockHeld(
-        f"{instance}: another process compares its rows{connection}", hint="wait until it has ended, or end it"
-    )
+    _take(session, verify_lock_name(state_schema, instance), f"{instance}: another process compares its rows")
+
+
+def take_repair_lock(session: Session, state_schema: str, instance: str) -> None:
+    """Take the lock of a repair for as long as the session lasts.
+
+    Raises:
+        LockHeld: another process repairs rows of this instance.
+    """
+    _take(session, repair_lock_name(state_schema, instance), f"{instance}: another process repairs its rows")
 
 
 def is_verifying(session: Session, state_schema: str, instance: str) -> bool:
-    """Return True if a process holds the lock. Raises ServerError."""
-    row = session.row("SELECT IS_USED_LOCK(%s)", verify_lock_name(state_schema, instance))
-    return row is not None and row[0] is not None
+    """Return True if a process holds the lock of a comparison. Raises ServerError."""
+    return _holder(session, verify_lock_name(state_schema, instance)) is not None
+
+
+def _take(session: Session, name: str, refusal: str) -> None:
+    row = session.row("SELECT GET_LOCK(%s, %s)", name, _PATIENCE_SECONDS)
+    if row and row[0] == 1:
+        return
+    holder = _holder(session, name)
+    connection = f" (connection {holder} of the secondary)" if holder else ""
+    raise LockHeld(refusal + connection, hint="wait until it has ended, or end it")
+
+
+def _holder(session: Session, name: str) -> int | None:
+    row = session.row("SELECT IS_USED_LOCK(%s)", name)
+    return None if row is None or row[0] is None else int(row[0])

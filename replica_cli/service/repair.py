@@ -14,6 +14,7 @@ from replica_cli.checkpoint.proofs import ProofStore
 from replica_cli.checkpoint.repairs import RepairStore, WantedRepair
 from replica_cli.checkpoint.schema import create_state_schema
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
+from replica_cli.checkpoint.verify_lock import take_repair_lock
 from replica_cli.core.errors import FiltersChanged, Interrupted, ReplicaError
 from replica_cli.core.quarantine_texts import copy_advice
 from replica_cli.core.reports.failure import Failure
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.2
 # The stream releases the lock for a moment when it starts again.
 _PATIENCE_SECONDS = 15.0
-_STEP_SECONDS = 5.0
+# A stream that starts waits longer than this for the writer's lock.
+_STEP_SECONDS = 2.0
 
 
 def plan_repair(settings: Settings, request: RepairRequest) -> tuple[RepairPlan, ...]:
@@ -113,67 +115,79 @@ def _repair(
     try:
         with connect(server, settings.network) as session:
             create_state_schema(session, settings.state_schema)
-            work = work_of(settings.primary, settings.selection)
-            lock = WriterLock(session, settings.state_schema, server.name, work=work)
+            take_repair_lock(session, settings.state_schema, server.name)
             store = RepairStore(session, settings.state_schema, server.name)
-            if lock.try_acquire():
-                wanted = WantedRepair(store.next_number(), request.tables, request.kinds)
-                failure = _as_writer(settings, server, wanted, session, stop)
-            else:
-                wanted = WantedRepair(store.ask(request.tables, request.kinds), request.tables, request.kinds)
-                if BeatStore(session, settings.state_schema, server.name).is_pause_wanted():
-                    note(server.name, "the stream is paused: it repairs the rows after `replica resume`")
-                failure = _by_stream(settings, server, wanted, session, stop)
+            wanted = WantedRepair(store.next_number(), request.tables, request.kinds)
+            failure = _ToTheEnd(settings, server, wanted, session, stop).repair(note)
             return RepairReport(server.name, store.tables(wanted.number), failure is not None, failure)
     except ReplicaError as error:
         return RepairReport(server.name, failure=Failure.of(explained(error, settings, server)))
 
 
-def _as_writer(
-    settings: Settings, server: Server, wanted: WantedRepair, session: Session, stop: StopToken
-) -> Failure | None:
-    """Repair as the process that writes: no stream runs."""
-    positions = PositionStore(session, settings.state_schema, server.name)
-    saved = positions.load()
-    if saved is None:
-        raise no_position(server)
-    if change := saved.other_filters(settings.selection):
-        raise FiltersChanged(f"{server.name}: {change}", hint="`replica position reset --accept-filters` accepts them")
-    guard = LockGuard(settings.state_schema, server.name, session.connection_id)
-    repairer = Repairer(settings, server, positions.take_token(), guard.check, stop)
-    while not repairer.repair(wanted, _STEP_SECONDS):
-        if stop.is_set:
-            return Failure.of(_stopped(server))
-    return None
+class _ToTheEnd:
+    """One repair of one secondary. The stream does it while one runs, and this process while none does."""
 
+    def __init__(
+        self, settings: Settings, server: Server, wanted: WantedRepair, session: Session, stop: StopToken
+    ) -> None:
+        self._settings = settings
+        self._server = server
+        self._wanted = wanted
+        self._session = session
+        self._stop = stop
+        key = (session, settings.state_schema, server.name)
+        self._store = RepairStore(*key)
+        self._positions = PositionStore(*key)
+        self._beats = BeatStore(*key)
+        self._lock = WriterLock(*key, work=work_of(settings.primary, settings.selection))
 
-def _by_stream(
-    settings: Settings,
-    server: Server,
-    wanted: WantedRepair,
-    session: Session,
-    stop: StopToken,
-) -> Failure | None:
-    """Wait until the stream that runs has repaired the rows."""
-    key = (session, settings.state_schema, server.name)
-    store, lock = RepairStore(*key), WriterLock(*key)
-    held_at = time.monotonic()
-    while (answer := store.answer(wanted.number)) is None:
-        if stop.wait(_POLL_SECONDS):
-            store.cancel(wanted.number)
-            return Failure.of(_stopped(server))
-        if lock.holder():
-            held_at = time.monotonic()
-        elif time.monotonic() - held_at > _PATIENCE_SECONDS:
-            store.cancel(wanted.number)
-            raise ReplicaError(
-                f"{server.name}: the stream ended before all rows were repaired",
-                hint="run `replica verify repair` again",
+    def repair(self, note: Callable[[str, str], None]) -> Failure | None:
+        """Repair until all rows are done, or a stop is requested; return why rows are left."""
+        while not self._stop.is_set:
+            if self._lock.try_acquire():
+                # After each step a stream that has started meanwhile can take the lock.
+                try:
+                    is_done = self._as_writer()
+                finally:
+                    self._lock.release()
+                if is_done:
+                    return None
+                continue
+            self._store.ask(self._wanted)
+            if self._beats.is_pause_wanted():
+                note(self._server.name, "the stream is paused: it repairs the rows after `replica resume`")
+            answer = self._answer()
+            if answer is not None:
+                return Failure.of(ReplicaError(f"{self._server.name}: {answer}")) if answer else None
+            self._store.cancel(self._wanted.number)
+        return Failure.of(
+            Interrupted(
+                f"{self._server.name}: stopped before all rows were repaired",
+                hint="`replica verify repair` goes on with the rest",
             )
-    return Failure.of(ReplicaError(f"{server.name}: {answer}")) if answer else None
+        )
 
+    def _as_writer(self) -> bool:
+        """Repair for some seconds as the process that writes. Return True if all rows are done."""
+        settings, server = self._settings, self._server
+        saved = self._positions.load()
+        if saved is None:
+            raise no_position(server)
+        if change := saved.other_filters(settings.selection):
+            hint = "`replica position reset --accept-filters` accepts them"
+            raise FiltersChanged(f"{server.name}: {change}", hint=hint)
+        guard = LockGuard(settings.state_schema, server.name, self._session.connection_id)
+        repairer = Repairer(settings, server, self._positions.take_token(), guard.check, self._stop)
+        return repairer.repair(self._wanted, _STEP_SECONDS)
 
-def _stopped(server: Server) -> Interrupted:
-    return Interrupted(
-        f"{server.name}: stopped before all rows were repaired", hint="`replica verify repair` goes on with the rest"
-    )
+    def _answer(self) -> str | None:
+        """Wait for the answer of the stream; return None if a stop is requested or no stream runs any more."""
+        held_at = time.monotonic()
+        while (answer := self._store.answer(self._wanted.number)) is None:
+            if self._stop.wait(_POLL_SECONDS):
+                return None
+            if self._lock.holder_id() is not None:
+                held_at = time.monotonic()
+            elif time.monotonic() - held_at > _PATIENCE_SECONDS:
+                return None
+        return answer

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from replica_cli.config.loading import load_settings
+from replica_cli.core.requests.verify import RepairRequest
+from replica_cli.runtime import repairing
+from replica_cli.service.repair import run_repair
+from replica_cli.stop import StopToken
 from tests.flow.test_verify import fill, plant, run, started, verdicts, write
 from tests.support.command import Load, Replica, wait_until
 
@@ -28,6 +35,37 @@ def plant_more(session: Session) -> None:
     session.execute("UPDATE item SET name = CONCAT(name, ' ') WHERE id % 9 = 0")
     session.execute("DELETE FROM line WHERE number % 11 = 0")
     session.execute("UPDATE line SET note = NULL WHERE number % 13 = 0")
+
+
+def test_a_stream_that_starts_takes_a_repair_over(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = started(replica)
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("DELETE FROM item WHERE id <= 300")
+    run(replica, code=3)
+    stream.end(signal.SIGTERM)
+    repair = repairing._Repair._repair
+
+    def slowly(*words: Any) -> None:
+        time.sleep(0.05)  # noqa: TID251 - a server that is slow
+        repair(*words)
+
+    monkeypatch.setattr(repairing._Repair, "_repair", slowly)
+    monkeypatch.setattr(repairing, "_ROWS_AT_ONCE", 1)
+    settings = load_settings(environ=replica.environment(), dotenv=replica.folder / "none")
+    with ThreadPoolExecutor() as pool:
+        stop = StopToken()
+        repaired = pool.submit(run_repair, settings, RepairRequest(settings.secondaries), lambda *_: None, stop)
+        try:
+            wait_until(lambda: replica.state("SELECT 1 FROM repair_log"), "the first row to be repaired")
+            assert "another process repairs its rows" in replica.run(*REPAIR, code=15).stderr
+            stream = replica.stream()
+            (report,) = repaired.result(60)
+        finally:
+            stop.request()
+    assert [(t.written, t.refused) for t in report.tables] == [(300, 0)]
+    assert len(replica.state("SELECT DISTINCT holder FROM repair_log")) == 2
+    stream.end(signal.SIGTERM)
+    replica.assert_equal()
 
 
 @pytest.mark.parametrize("way", ["streaming", "stopped"])
