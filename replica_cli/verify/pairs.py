@@ -8,6 +8,9 @@ rows may differ although nothing is wrong. No row is locked, and the stream does
 A snapshot keeps rows, but not the names of tables: after RENAME TABLE it reads another table. So the tables are opened
 in both snapshots at once, and from then on DDL waits for the end of the pair, as it does for any transaction that reads
 a table. The log tells of DDL between a snapshot and that moment.
+
+A table on the primary whose engine has no transactions has no snapshots either: each query shows its rows of now. What
+was read of it counts only if the log then has no change of it after the snapshot.
 """
 
 from __future__ import annotations
@@ -15,16 +18,19 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
+from operator import eq
 from typing import TYPE_CHECKING, Protocol, Self
 
 from replica_cli.checkpoint.intents import IntentStore
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
 from replica_cli.core.errors import PositionLost
+from replica_cli.core.events import RowEvent
 from replica_cli.mysql.binlog.log_state import log_end
 from replica_cli.mysql.binlog.snapshots import open_snapshot_between
 from replica_cli.sqlbuilder.identifiers import quote_table
+from replica_cli.verify.statements import LoggedStatements
 from replica_cli.verify.touched import Interval, TouchedRows
 
 if TYPE_CHECKING:
@@ -76,11 +82,14 @@ class Pair:
         interval: their positions.
         touched: the rows that were changed in between.
         records: the records of the tables that are not simply streamed, as of the secondary's position.
+        has_changed: tells if what was read of a table may be newer than the primary's snapshot. That is so if its
+            engine has no snapshots, and the log has a change of it after the snapshot.
     """
 
     interval: Interval
     touched: TouchedRows
     records: dict[TableName, TableRecord]
+    has_changed: Callable[[VerifiedTable], bool]
 
     @property
     def position(self) -> Position:
@@ -195,10 +204,25 @@ class Pairs:
             for session in (self._primary, self._secondary):
                 session.post(_BYTES)
             touched.add_cascades(self._primary, self._secondary)
-            yield Pair(interval, touched, records)
+            yield Pair(interval, touched, records, partial(self._has_changed, end))
         finally:
             self._primary.rollback()
             self._secondary.rollback()
+
+    def _has_changed(self, end: Position, table: VerifiedTable) -> bool:
+        if table.has_snapshots:
+            return False
+        self._primary.post(_NAMES)
+        now = log_end(self._primary, has_gtids=self._facts.has_gtids)
+        self._primary.post(_BYTES)
+        if now.is_same(end):
+            return False
+        statements = LoggedStatements([table], self._facts)
+        return any(
+            isinstance(change, RowEvent) or statements.tables_of(change)
+            for transaction in self._read_log(end, now, partial(eq, table.name))
+            for change in transaction.changes
+        )
 
     def _wait_for(self, end: Position) -> None:
         """Wait until the stream has applied everything up to a position, unless it does not move or takes long."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # Rows are written as they are: what the primary has accepted is not checked again, and nothing cascades.
 PREPARATION = (b"SET SESSION foreign_key_checks = 0", b"SET NAMES binary")
 _LATER = "it changes all the time, or the log does not tell what it was: try again"
+_CHANGED = "the table has no transactions on the primary, and was changed meanwhile: try again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,7 @@ class RowRepair:
             self._writer.begin()
         outcome = RepairOutcome.REFUSED if reason else RepairOutcome.WRITTEN
         rows += [RepairedRow(by_key[key], outcome, reason) for key in to_write]
-        self._commit(rows)
-        return rows
+        return self._commit_unless_changed(pair, rows)
 
     def _wanted(self, pair: Pair, keys: Sequence[KeyLiterals]) -> dict[KeyLiterals, _Wanted]:
         """Return what the rows have to become; a row is left out if that is not known."""
@@ -210,8 +210,7 @@ class RowRepair:
             RepairedRow(d, outcome, reason) if d.row_hash in more else RepairedRow(d, RepairOutcome.VANISHED)
             for d in differences
         ]
-        self._commit(rows)
-        return rows
+        return self._commit_unless_changed(pair, rows)
 
     def _add_and_remove(self, more: Mapping[str, int], expected: Mapping[str, int]) -> str:
         """Delete rows with hashes of which there are too many, and insert the missing ones, in the open transaction.
@@ -236,6 +235,15 @@ class RowRepair:
         if any(counts[row_hash] != expected[row_hash] for row_hash in more):
             return "what the secondary stores is not equal to the primary's row"
         return ""
+
+    def _commit_unless_changed(self, pair: Pair, rows: list[RepairedRow]) -> list[RepairedRow]:
+        """Commit the open transaction, unless the primary's rows that were read are not those of the snapshot."""
+        if pair.has_changed(self._table):
+            self._writer.rollback()
+            rows = [RepairedRow(row.difference, RepairOutcome.REFUSED, _CHANGED) for row in rows]
+            self._writer.begin()
+        self._commit(rows)
+        return rows
 
     def _commit_alone(self, rows: Sequence[RepairedRow]) -> None:
         self._writer.begin()

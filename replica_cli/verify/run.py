@@ -182,9 +182,12 @@ class _Shared:
         with self._lock:
             while self._waiting and len(tables) < _TABLES_AT_ONCE:
                 rows += self._waiting[0].rows_estimated
-                if tables and rows > _ROWS_AT_ONCE:
+                is_alone = not self._waiting[0].has_snapshots
+                if tables and (rows > _ROWS_AT_ONCE or is_alone):
                     break
                 tables.append(self._waiting.popleft())
+                if is_alone:
+                    break
         return tables
 
     def add_difference(self, difference: Difference) -> None:

@@ -6,7 +6,9 @@ run that is interrupted goes on after the last stored part, and no row is left o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.verification import ProvenRange, TableProof
@@ -16,7 +18,7 @@ from replica_cli.verify.walk import TableWalk
 from replica_cli.verify.whole import WholeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from replica_cli.checkpoint.proofs import Progress
     from replica_cli.core.verification import Difference
@@ -32,6 +34,17 @@ _UNKNOWN_CHANGES = (
     f"in {_FRUITLESS_PAIRS} pairs of snapshots it was not known which of its rows were changed in between (statements, "
     "XA transactions, cascades, or too many changes)"
 )
+_CHANGED = (
+    "it has no transactions on the primary, and whenever a part of it was read, another session changed it meanwhile: "
+    "`ALTER TABLE ... ENGINE=InnoDB` on the primary, or run again when it is not written"
+)
+# A read of such a table keeps its writers waiting, and is thrown away if one of them comes between: so it is short.
+_STILL_ROWS = 5_000
+_HELD_DIFFERENCES = 1_000
+
+
+class _ChangedError(Exception):
+    """A table without snapshots was changed while it was read."""
 
 
 @dataclass(slots=True)
@@ -70,6 +83,7 @@ class TableRun:
         self.table = table
         self._save = save
         self._own_report = report
+        self._take = self._let_go
         self._saved_count = progress.range_count if progress else 0
         self._unsaved: list[_Unsaved] = []
         self._fruitless = 0
@@ -108,7 +122,7 @@ class TableRun:
 
     def step(self, pair: Pair, limits: Limits) -> int:
         """Compare a part of the table in open snapshots; return the number of rows that were read on each server."""
-        step = self._strategy.step(pair, limits)
+        step = self._strategy.step(pair, limits) if self.table.has_snapshots else self._step_if_still(pair, limits)
         is_fruitful = step is not None and (bool(step.decided) or step.proven is not None)
         self._fruitless = 0 if is_fruitful or self._strategy.is_done else self._fruitless + 1
         if step is None:
@@ -117,6 +131,42 @@ class TableRun:
         count = 0 if step.proven is None else step.proven.rows
         self._rows += count
         return count + len(step.decided)
+
+    def _step_if_still(self, pair: Pair, limits: Limits) -> Step | None:
+        """Compare a part of a table without snapshots. Nothing counts of it if the table was changed meanwhile."""
+        before = copy(self._strategy)
+        rows = min(limits.rows or _STILL_ROWS, _STILL_ROWS)
+        try:
+            with self._holding(pair):
+                return self._strategy.step(pair, replace(limits, rows=rows))
+        except _ChangedError:
+            self._strategy = before
+            self._reason = _CHANGED
+            return None
+
+    @contextmanager
+    def _holding(self, pair: Pair) -> Iterator[None]:
+        """Keep differences back until it is known that the table was not changed. Raises _ChangedError if it was."""
+        held: list[Difference] = []
+
+        def let_go() -> None:
+            if pair.has_changed(self.table):
+                raise _ChangedError
+            for difference in held:
+                self._let_go(difference)
+            held.clear()
+
+        def hold(difference: Difference) -> None:
+            held.append(difference)
+            if len(held) >= _HELD_DIFFERENCES:
+                let_go()
+
+        self._take = hold
+        try:
+            yield
+            let_go()
+        finally:
+            self._take = self._let_go
 
     def postpone(self, reason: str) -> None:
         """Note that a pair of snapshots cannot be used for the table, and why."""
@@ -147,5 +197,8 @@ class TableRun:
         self._save(self._saved_count, self._unsaved.pop(0).proven)
 
     def _report(self, difference: Difference) -> None:
+        self._take(difference)
+
+    def _let_go(self, difference: Difference) -> None:
         self._differences += difference.count
         self._own_report(difference)

@@ -11,6 +11,7 @@ from replica_cli.core.column_types import FIXED_BINARIES, INTEGERS, TEXTS
 from replica_cli.sqlbuilder.rows.chunks import PagingKey, paging_key, source_of
 from replica_cli.sqlbuilder.rows.row_hashes import HashedTable, Joining
 from replica_cli.sqlbuilder.rows.row_texts import ComparedColumn, Sides, value_text
+from replica_cli.sqlbuilder.storage_engines import EngineKind, kind_of
 from replica_cli.verify.cascades import CascadeEdge, Cascades, CascadeTable
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class VerifiedTable:
         cascades: the foreign keys that change its rows without row events of its own.
         rows_estimated: the primary's estimate of the number of rows.
         is_versioned: all versions of its rows are compared.
+        has_snapshots: the primary can read it as of one moment. An engine without transactions cannot.
     """
 
     name: TableName
@@ -47,6 +49,7 @@ class VerifiedTable:
     cascades: Cascades
     rows_estimated: int = 0
     is_versioned: bool = False
+    has_snapshots: bool = True
 
     @cached_property
     def definition(self) -> str:
@@ -117,6 +120,10 @@ def plan_table(
         raise NotComparable("the secondary does not have the table: `replica drift check`")
     if primary.is_sequence or secondary.is_sequence:
         raise NotComparable("a sequence has no rows to compare")
+    if kind_of(secondary.engine) is not EngineKind.KEPT:
+        raise NotComparable(
+            f"on the secondary its engine is {secondary.engine}, which has no transactions: `replica drift check --sql`"
+        )
     logged = primary.logged_columns
     primary, secondary = _with_history(primary, secondary)
     own = {c.name.lower(): c for c in primary.columns if _is_stored(c)}
@@ -156,6 +163,7 @@ def plan_table(
         cascades,
         primary.estimated_rows,
         primary.is_versioned and secondary.is_versioned,
+        kind_of(primary.engine) is EngineKind.KEPT,
     )
 
 
