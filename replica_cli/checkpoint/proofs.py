@@ -25,7 +25,7 @@ from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import hex_literal, text_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from replica_cli.core.verification import Literals
     from replica_cli.mysql.session import Row, Session
@@ -58,7 +58,9 @@ class Run:
     Attributes:
         number: its number.
         patterns: the patterns of the tables that it compares, empty for all.
+        source_identity: the primary with which it compares.
         is_done: all of its tables are decided.
+        has_too_many: it stopped because too many rows differ.
         refused: the tables that could not be compared, with the reasons.
         started_at: when it began, in UTC.
         ended_at: when it ended, None if it did not end.
@@ -66,7 +68,9 @@ class Run:
 
     number: int
     patterns: tuple[str, ...]
+    source_identity: str
     is_done: bool
+    has_too_many: bool = False
     refused: dict[str, str] = field(default_factory=dict)
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -91,11 +95,15 @@ class ProofSummary:
         differences: the number of rows that differ.
         oldest: the table of which a part was proven the longest time ago, None if no table was compared.
         oldest_age_seconds: how long ago that was, by the secondary's clock.
+        has_too_many: the last run stopped because too many rows differ.
+        proven: the tables that were compared to their ends.
     """
 
     differences: int = 0
     oldest: TableName | None = None
     oldest_age_seconds: float | None = None
+    has_too_many: bool = False
+    proven: frozenset[TableName] = frozenset()
 
 
 class ProofStore:
@@ -111,17 +119,20 @@ class ProofStore:
     def last_run(self) -> Run | None:
         """Return the last run, None if there was none."""
         row = self._session.row(
-            "SELECT run_number, patterns, is_done, refused, started_at, ended_at "
+            "SELECT run_number, patterns, source_identity, is_done, has_too_many, refused, started_at, ended_at "
             f"FROM {self._schema}.verify_run WHERE {self._is_ours} AND kind = '{self._kind}'"
         )
         if row is None:
             return None
-        number, patterns, is_done, refused, started_at, ended_at = row
+        number, patterns, identity, is_done, has_too_many, refused, started_at, ended_at = row
         names = tuple(str(patterns).split("\n")) if patterns else ()
         reasons = json.loads(str(refused)) if refused else {}
-        return Run(int(number), names, bool(is_done), reasons, _utc(started_at), _utc(ended_at))
+        return Run(
+            int(number), names, str(identity), bool(is_done), bool(has_too_many), reasons, _utc(started_at),
+            _utc(ended_at),
+        )  # fmt: skip
 
-    def begin_run(self, patterns: Sequence[str]) -> int:
+    def begin_run(self, patterns: Sequence[str], source_identity: str) -> int:
         """Write that a run begins, and return its number. It is larger than those of all runs before it."""
         row = self._session.row(
             f"SELECT COALESCE(MAX(run_number), 0) + 1 FROM (SELECT run_number FROM {self._schema}.verify_run "
@@ -130,11 +141,38 @@ class ProofStore:
         )
         number = int(row[0]) if row else 1
         self._execute(
-            f"REPLACE INTO {self._schema}.verify_run (instance, kind, run_number, patterns, started_at) VALUES "
-            f"({text_literal(self._instance)}, '{self._kind}', {number}, {text_literal(chr(10).join(patterns))}, "
-            "UTC_TIMESTAMP(6))"
+            f"REPLACE INTO {self._schema}.verify_run (instance, kind, run_number, patterns, source_identity, "
+            f"started_at) VALUES ({text_literal(self._instance)}, '{self._kind}', {number}, "
+            f"{text_literal(chr(10).join(patterns))}, {text_literal(source_identity)}, UTC_TIMESTAMP(6))"
         )
         return number
+
+    def note_too_many(self, number: int, *, has_too_many: bool) -> None:
+        """Write if a run has stopped because too many rows differ."""
+        self._execute(
+            f"UPDATE {self._schema}.verify_run SET has_too_many = {int(has_too_many)} "
+            f"WHERE {self._is_ours} AND run_number = {number}"
+        )
+
+    def keep_only(self, tables: Collection[TableName]) -> None:
+        """Delete what is known of all tables but these: the others were dropped, or are not replicated any more."""
+        names = self._names("verify_range") | self._names("verify_difference")
+        for name in sorted(names - set(tables)):
+            statements = (
+                f"DELETE FROM {self._schema}.{stored} WHERE {self._is_of(name)}"
+                for stored in ("verify_range", "verify_difference")
+            )
+            with self._lock:
+                self._session.execute_as_one([s.encode() for s in statements])
+
+    def _names(self, stored: str, condition: str = "TRUE") -> set[TableName]:
+        statement = (
+            f"SELECT DISTINCT schema_name, table_name FROM {self._schema}.{stored} "
+            f"WHERE {self._is_ours} AND {condition}"
+        )
+        with self._lock:
+            rows = self._session.rows(statement)
+        return {TableName(_text(schema), _text(table)) for schema, table in rows}
 
     def end_run(self, number: int, refused: dict[str, str]) -> None:
         """Write that all tables of a run are decided, except for those that could not be compared."""
@@ -285,21 +323,26 @@ class ProofStore:
         }
 
     def summary(self) -> ProofSummary:
-        """Return the number of rows that differ, and the table that was proven the longest time ago."""
+        """Return what is known of all tables."""
         differences = f"SELECT COALESCE(SUM(row_count), 0) FROM {self._schema}.verify_difference WHERE {self._is_ours}"
         oldest = (
             f"SELECT schema_name, table_name, MIN(proven_at) AS at FROM {self._schema}.verify_range "
             f"WHERE {self._is_ours} GROUP BY schema_name, table_name ORDER BY at LIMIT 1"
         )
+        stopped = (
+            f"SELECT has_too_many FROM {self._schema}.verify_run WHERE {self._is_ours} ORDER BY run_number DESC LIMIT 1"
+        )
         row = self._session.row(
-            f"SELECT ({differences}), o.schema_name, o.table_name, TIMESTAMPDIFF(MICROSECOND, o.at, UTC_TIMESTAMP(6)) "
+            f"SELECT ({differences}), ({stopped}), o.schema_name, o.table_name, "
+            "TIMESTAMPDIFF(MICROSECOND, o.at, UTC_TIMESTAMP(6)) "
             f"FROM (SELECT 1) AS one LEFT JOIN ({oldest}) AS o ON TRUE"
         )
         if row is None:
             return ProofSummary()
-        count, schema, table, age = row
+        count, has_too_many, schema, table, age = row
         name = None if schema is None else TableName(_text(schema), _text(table))
-        return ProofSummary(int(count), name, None if age is None else int(age) / 1e6)
+        proven = frozenset(self._names("verify_range", "high_key IS NULL"))
+        return ProofSummary(int(count), name, None if age is None else int(age) / 1e6, bool(has_too_many), proven)
 
     def proofs(self) -> list[ProvenTable]:
         """Return what is proven of each table, by name."""

@@ -10,7 +10,7 @@ import typer
 from replica_cli import documents
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
-from replica_cli.cli.options import with_shared_options
+from replica_cli.cli.options import checked_duration, with_shared_options
 from replica_cli.cli.output.console import answer, write_document
 from replica_cli.cli.output.plain_text import health_text
 from replica_cli.cli.parsing import Command
@@ -36,17 +36,6 @@ HELP = help_text(
 )
 
 
-def _checked_duration(text: str | None) -> str | None:
-    if text is not None:
-        from replica_cli.config.parsers import positive_duration  # noqa: PLC0415 - `--help` stays fast
-
-        try:
-            positive_duration(text)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
-    return text
-
-
 def _checked_textfile(path: Path | None) -> Path | None:
     if path is not None and path.suffix != ".prom":
         raise typer.BadParameter(f"{path}: the collector reads only names that end with .prom")
@@ -63,7 +52,7 @@ def health(
             "--max-lag",
             metavar="DURATION",
             help="[[REPLICA_MAX_LAG]]",
-            callback=_checked_duration,
+            callback=checked_duration,
             rich_help_panel="Behaviour",
         ),
     ] = None,

@@ -136,6 +136,18 @@ def exit_code_of(code: ExitCode, failure_code: int | None) -> int:
     return failure_code
 
 
+def checked_duration(text: str | None) -> str | None:
+    """Return the text of an option that takes a duration. Raises BadParameter if it is none."""
+    if text is not None:
+        from replica_cli.config.parsers import positive_duration  # noqa: PLC0415 - `--help` stays fast
+
+        try:
+            positive_duration(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    return text
+
+
 def chosen_mode(*, resume: bool, restart: bool) -> str:
     """Return what a command does about earlier work that is not finished: `new`, `resume` or `restart`.
 

@@ -13,7 +13,7 @@ from replica_cli import documents
 from replica_cli.cli.confirmation import check_target, confirm
 from replica_cli.cli.helptext import help_text
 from replica_cli.cli.invocation import Invocation  # noqa: TC001 - the decorator reads the annotations at run time
-from replica_cli.cli.options import ALL, chosen_mode, schema_and_table, with_shared_options
+from replica_cli.cli.options import ALL, checked_duration, chosen_mode, schema_and_table, with_shared_options
 from replica_cli.cli.output.console import answer, remark, write_document
 from replica_cli.cli.output.verify_lines import open_verify_reporter
 from replica_cli.cli.output.verify_text import proofs_text, repair_plans_text, repair_text, verify_text
@@ -89,18 +89,20 @@ TABLE = typer.Option(
     rich_help_panel="Selection",
 )
 WORKERS = typer.Option("--workers", min=1, max=16, help="Tables compared at a time", rich_help_panel="Behaviour")
-RATE = typer.Option("--rate", min=0, help="Rows a second at most; 0: no limit", rich_help_panel="Behaviour")
+RATE = typer.Option(
+    "--rate", min=0, help="Rows a second at most, for each secondary; 0: no limit", rich_help_panel="Behaviour"
+)
 MAX_LAG = typer.Option(
     "--max-lag",
-    min=0.0,
-    metavar="SECONDS",
-    help="Wait while the stream is further behind  [default: REPLICA_VERIFY_MAX_LAG]",
+    metavar="DURATION",
+    help="[[REPLICA_VERIFY_MAX_LAG]]",
+    callback=checked_duration,
     rich_help_panel="Behaviour",
 )
 MAX_DIFFERENCES = typer.Option(
     "--max-differences",
     min=0,
-    help="Stop after this number of rows that differ; 0: no limit",
+    help="Stop when this number of rows that differ was met; 0: no limit",
     rich_help_panel="Behaviour",
 )
 
@@ -135,7 +137,7 @@ def run(
     ] = False,
     workers: Annotated[int, WORKERS] = 1,
     rate: Annotated[int, RATE] = 0,
-    max_lag: Annotated[float | None, MAX_LAG] = None,
+    max_lag: Annotated[str | None, MAX_LAG] = None,
     max_differences: Annotated[int, MAX_DIFFERENCES] = 1000,
     count_only: Annotated[
         bool,
@@ -152,11 +154,13 @@ def run(
     tables = tuple(_pattern(text) for text in table or ())
     if mode is VerifyMode.RESUME and tables:
         raise UsageError("`--resume` continues an unfinished run with its tables: leave out `--table`")
-    context = invocation.load_context()
+    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
+
+    context = invocation.load_context(Overrides(verify_max_lag=max_lag))
     if sql is not None and len(context.secondaries) > 1:
         raise UsageError("`--sql` writes the statements of one secondary", hint="add `--secondary NAME`")
     request = VerifyRequest(
-        context.secondaries, tables, mode, workers, rate, max_lag, max_differences,
+        context.secondaries, tables, mode, workers, rate, max_differences,
         is_count_only=count_only, keeps_rows=values, reports_rows=sql is not None,
     )  # fmt: skip
     _show_result(invocation, _compared(invocation, context, request, sql=sql, html=html))

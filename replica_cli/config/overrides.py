@@ -9,6 +9,7 @@ _OPTIONS = {
     "workers": ("REPLICA_TRANSFER_WORKERS", "--workers"),
     "batch_size": ("TRANSFER_BATCH_SIZE", "--batch-size"),
     "max_lag": ("REPLICA_MAX_LAG", "--max-lag"),
+    "verify_max_lag": ("REPLICA_VERIFY_MAX_LAG", "--max-lag"),
     "listen": ("REPLICA_LISTEN", "--listen"),
 }
 
@@ -21,6 +22,7 @@ class Overrides:
     workers: str | None = None
     batch_size: str | None = None
     max_lag: str | None = None
+    verify_max_lag: str | None = None
     listen: str | None = None
 
     def by_variable(self) -> dict[str, tuple[str, str]]:

@@ -23,6 +23,7 @@ from replica_cli.mysql.preflight.server_checks import expiry_seconds
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from replica_cli.checkpoint.proofs import ProofSummary
     from replica_cli.core.errors import ReplicaError
     from replica_cli.core.limiting import Part
     from replica_cli.core.selection import Selection
@@ -197,31 +198,52 @@ def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[Ta
     return HealthCheck("quarantined-tables", CRITICAL, message, hint, len(names), "tables", instance)
 
 
-def check_rows(state: InstanceState, instance: str, max_age_seconds: float) -> HealthCheck | None:
+def check_rows(
+    state: InstanceState, instance: str, max_age_seconds: float, tables: Collection[TableName] = ()
+) -> HealthCheck | None:
     """Check that no row is known to differ, and that no table was proven too long ago.
 
     Args:
         state: the state of the instance.
         instance: its name.
-        max_age_seconds: how old a proof may be, 0 for no limit.
+        max_age_seconds: how old a proof may be, 0 for no limit. With a limit each table must have a proof.
+        tables: the replicated tables, as far as they are known.
 
     Returns:
         None if no rows were compared yet and none have to be.
     """
     proofs = state.proofs
-    if proofs is None or (proofs.oldest is None and not proofs.differences and not max_age_seconds):
+    if proofs is None:
+        return None
+    if proofs.oldest is None and not (proofs.differences or proofs.has_too_many or max_age_seconds):
         return None
     if proofs.differences:
         message = f"{counted(proofs.differences, 'row')} differ from the primary's"
         hint = "`replica verify show` names them, `replica verify repair` corrects them"
         return HealthCheck("rows", WARNING, message, hint, proofs.differences, "rows", instance)
+    message = "no row is known to differ"
+    if proofs.oldest_age_seconds is not None:
+        message += f"; {proofs.oldest} was proven {duration(proofs.oldest_age_seconds)} ago"
+    doubt, hint = _doubt(proofs, max_age_seconds, tables)
+    return HealthCheck("rows", WARNING if doubt else OK, doubt or message, hint, 0, "rows", instance)
+
+
+def _doubt(proofs: ProofSummary, max_age_seconds: float, tables: Collection[TableName]) -> tuple[str, str]:
+    """Return why rows may differ although none is known to, and what to do; empty texts if they may not."""
+    if proofs.has_too_many:
+        message = "the last comparison stopped because too many rows differed: other rows may differ too"
+        return message, "`replica verify run --resume`"
+    if not max_age_seconds:
+        return "", ""
     if proofs.oldest_age_seconds is None:
-        return HealthCheck("rows", WARNING, "no rows were compared yet", "`replica verify run`", instance=instance)
-    message = f"no row is known to differ; {proofs.oldest} was proven {duration(proofs.oldest_age_seconds)} ago"
-    if max_age_seconds and proofs.oldest_age_seconds > max_age_seconds:
-        message = f"{message}, more than {duration(max_age_seconds)}"
-        return HealthCheck("rows", WARNING, message, "`replica verify run`", 0, "rows", instance)
-    return HealthCheck("rows", OK, message, value=0, unit="rows", instance=instance)
+        return "no rows were compared yet", "`replica verify run`"
+    if unproven := sorted(set(tables) - proofs.proven):
+        hint = "`replica verify run`; `replica verify show` tells why a table could not be compared"
+        return f"not proven yet: {_name_list([str(name) for name in unproven])}", hint
+    if proofs.oldest_age_seconds > max_age_seconds:
+        age, limit = duration(proofs.oldest_age_seconds), duration(max_age_seconds)
+        return f"{proofs.oldest} was proven {age} ago, more than {limit}", "`replica verify run`"
+    return "", ""
 
 
 def check_transfer(state: InstanceState, instance: str) -> HealthCheck:

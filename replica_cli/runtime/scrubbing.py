@@ -110,10 +110,15 @@ class Scrub:
             servers = (settings.primary, self._server, self._server)
             primary, secondary, state = (stack.enter_context(connect(each, settings.network)) for each in servers)
             store = ProofStore(state, *key, RunKind.SCRUB)
-            last = store.last_run()
-            number = last.number if last is not None and not last.is_done else store.begin_run(())
             compared = read_compared_tables(primary, secondary, settings.selection, ())
             primary.close()
+            last, identity = store.last_run(), compared.facts.identity
+            is_resumed = last is not None and not last.is_done and last.source_identity == identity
+            number = last.number if last is not None and is_resumed else store.begin_run((), identity)
+            known = sum(store.difference_counts().values())
+            if known >= _MAX_DIFFERENCES:
+                return self._rest(store, number)
+            store.note_too_many(number, has_too_many=False)
             work = Work(
                 settings=settings,
                 server=self._server,
@@ -124,7 +129,7 @@ class Scrub:
                 limits=limits_of(settings.verify),
                 workers=1,
                 rate=settings.verify.rate,
-                max_differences=_MAX_DIFFERENCES,
+                max_differences=_MAX_DIFFERENCES - known,
                 wants_rows=False,
                 keeps_rows=False,
                 report=self._note,
@@ -136,14 +141,20 @@ class Scrub:
             self._logged = 0
             outcome = run(work, _oldest_first(compared.tables, store), store.progress(number), self._cycle_end)
             if outcome.has_too_many:
-                log(
-                    logger, logging.WARNING, Tag.VERIFY, "%s known: the scrub rests for ten minutes",
-                    counted(_MAX_DIFFERENCES, "difference"), instance=self._server.name,
-                )  # fmt: skip
-                return _TOO_MANY_SECONDS
+                return self._rest(store, number)
             undecided = {**compared.refused, **outcome.undecided}
             store.end_run(number, {str(name): reason for name, reason in undecided.items()})
+            store.keep_only({t.name for t in compared.tables} | compared.refused.keys())
         return _POLL_SECONDS
+
+    def _rest(self, store: ProofStore, number: int) -> float:
+        """Note that too many rows differ; return how long to wait for their repair."""
+        store.note_too_many(number, has_too_many=True)
+        log(
+            logger, logging.WARNING, Tag.VERIFY, "%s known: the scrub rests for ten minutes",
+            counted(_MAX_DIFFERENCES, "difference"), instance=self._server.name,
+        )  # fmt: skip
+        return _TOO_MANY_SECONDS
 
     def _reason_to_wait(self, session: Session) -> str:
         if not self._is_streaming:

@@ -32,11 +32,13 @@ class ComparedTables:
         facts: the primary's facts.
         tables: the tables.
         refused: tables that cannot be compared, with the reasons.
+        sequences: the sequences of MariaDB, which have no rows to compare.
     """
 
     facts: ServerFacts
     tables: tuple[VerifiedTable, ...]
     refused: Mapping[TableName, str]
+    sequences: tuple[TableName, ...] = ()
 
 
 def read_compared_tables(
@@ -102,10 +104,11 @@ def _compared(
     targets = {name: target for name in own if (target := selection.target(name)) is not None}
     others = read_tables(secondary, [targets[name] for name in names])
     tables, refused = [], {}
-    for name in names:
+    sequences = tuple(name for name in names if own[name].is_sequence)
+    for name in (name for name in names if name not in sequences):
         cascades = Cascades() if facts.logs_cascades else cascades_into(own[name], own, targets)
         try:
             tables.append(plan_table(own[name], others.get(targets[name]), sides, cascades))
         except NotComparable as error:
             refused[name] = str(error)
-    return ComparedTables(facts, tuple(tables), refused)
+    return ComparedTables(facts, tuple(tables), refused, sequences)

@@ -31,8 +31,9 @@ from replica_cli.runtime.instance_view import read_instance
 from replica_cli.runtime.primary_session import PrimarySession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
+    from replica_cli.core.names import TableName
     from replica_cli.core.reports.health import Finding
     from replica_cli.core.requests.health import HealthRequest
     from replica_cli.core.settings import Server, Settings
@@ -99,13 +100,13 @@ def _check_secondary(
                     sessions=settings.secondary_sessions, versioned=selected.versioned,
                 )  # fmt: skip
                 yield from _checks(findings, instance)
-            yield from _state_checks(settings, session, instance, primary)
+            yield from _state_checks(settings, session, instance, primary, selected.tables if selected else ())
     except ReplicaError as error:
         yield _unreachable(name, server, error, instance)
 
 
 def _state_checks(
-    settings: Settings, session: Session, instance: str, primary: PrimarySession
+    settings: Settings, session: Session, instance: str, primary: PrimarySession, tables: Collection[TableName]
 ) -> Iterator[HealthCheck]:
     try:
         view = read_instance(lambda: read_state(session, settings.state_schema, instance), primary, settings.network)
@@ -123,7 +124,7 @@ def _state_checks(
         check_moving(session, settings.state_schema, state, distance, instance),
         check_quarantine(state, instance, gone=primary.lacks([t.name for t in state.quarantined])),
         check_transfer(state, instance),
-        check_rows(state, instance, settings.verify.max_age_seconds),
+        check_rows(state, instance, settings.verify.max_age_seconds, tables),
         None if view.is_lost else check_retention(primary_view, state, instance),
     ]
     answered = {check.name for check in checks if check is not None and check.level is not HealthLevel.UNKNOWN}

@@ -29,7 +29,8 @@ def show_proofs(settings: Settings, secondaries: Sequence[Server], differences_l
                 return ProofReport(server.name)
             store = ProofStore(session, settings.state_schema, server.name)
             run = store.last_run()
-            newest = run or ProofStore(session, settings.state_schema, server.name, RunKind.SCRUB).last_run()
+            scrub = ProofStore(session, settings.state_schema, server.name, RunKind.SCRUB).last_run()
+            newest = max((r for r in (run, scrub) if r is not None), key=lambda r: r.number, default=None)
             return ProofReport(
                 server.name,
                 tuple(store.proofs()),

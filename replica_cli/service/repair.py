@@ -22,10 +22,12 @@ from replica_cli.core.reports.repair import PlannedRepair, RepairPlan, RepairRep
 from replica_cli.core.selection import pattern_of
 from replica_cli.core.status import TableState
 from replica_cli.core.verification import DifferenceKind
+from replica_cli.mysql.facts import read_facts
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.broken_state import explained
 from replica_cli.runtime.repairing import Repairer
 from replica_cli.service.ask_each import ask_each
+from replica_cli.service.compared_primary import check_primary
 from replica_cli.side_by_side import in_threads
 from replica_cli.supervisor.signals import stopping_on_signals
 from replica_cli.verify.pairs import no_position
@@ -33,6 +35,7 @@ from replica_cli.verify.pairs import no_position
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.core.names import TableName
     from replica_cli.core.requests.verify import RepairRequest
     from replica_cli.core.settings import Server, Settings
@@ -143,6 +146,7 @@ class _ToTheEnd:
 
     def repair(self, note: Callable[[str, str], None]) -> Failure | None:
         """Repair until all rows are done, or a stop is requested; return why rows are left."""
+        self._check_primary()
         while not self._stop.is_set:
             if self._lock.try_acquire():
                 # After each step a stream that has started meanwhile can take the lock.
@@ -167,12 +171,20 @@ class _ToTheEnd:
             )
         )
 
+    def _saved(self) -> SavedPosition:
+        saved = self._positions.load()
+        if saved is None:
+            raise no_position(self._server)
+        return saved
+
+    def _check_primary(self) -> None:
+        with connect(self._settings.primary, self._settings.network) as primary:
+            check_primary(primary, self._settings, read_facts(primary), self._saved())
+
     def _as_writer(self) -> bool:
         """Repair for some seconds as the process that writes. Return True if all rows are done."""
         settings, server = self._settings, self._server
-        saved = self._positions.load()
-        if saved is None:
-            raise no_position(server)
+        saved = self._saved()
         if change := saved.other_filters(settings.selection):
             hint = "`replica position reset --accept-filters` accepts them"
             raise FiltersChanged(f"{server.name}: {change}", hint=hint)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.proofs import ProofStore
 from replica_cli.checkpoint.schema import create_state_schema
@@ -17,16 +18,18 @@ from replica_cli.core.reports.failure import Failure
 from replica_cli.core.reports.verify import TableVerdict, VerifyReport
 from replica_cli.core.requests.verify import VerifyMode
 from replica_cli.core.verification import DifferenceKind
+from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.broken_state import explained
 from replica_cli.runtime.log_part import LogParts
 from replica_cli.runtime.start_checks import connect_both
 from replica_cli.runtime.verify_tables import read_compared_again, read_compared_tables
+from replica_cli.service.compared_primary import check_primary
 from replica_cli.side_by_side import in_threads
 from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
 from replica_cli.verify.counting import compare_counts
-from replica_cli.verify.guard import limits_of, unlimited_history
+from replica_cli.verify.guard import LoadGuard, limits_of, unlimited_history
 from replica_cli.verify.pairs import Pairs, PairSessions, no_position
 from replica_cli.verify.run import Work, run
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from replica_cli.core.requests.verify import VerifyRequest
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.verification import Difference, VerifyProgress
+    from replica_cli.mysql.facts import ServerFacts
     from replica_cli.runtime.verify_tables import ComparedTables
     from replica_cli.stop import StopToken
 
@@ -140,47 +144,75 @@ class _Run:
         ):
             sessions = PairSessions.of(primary, secondary, state, *key)
             pairs = Pairs(sessions, plan.facts, LogParts(settings, plan.facts).read, stop)
-            verdicts = compare_counts(pairs, plan.tables, primary, secondary, stop)
+            guard = LoadGuard(primary, state, BeatStore(state, *key), limits_of(settings.verify))
+            verdicts = compare_counts(
+                pairs, plan.tables, primary, secondary, stop,
+                snapshot_seconds=settings.verify.snapshot_seconds, reason_to_wait=guard.reason,
+            )  # fmt: skip
         verdicts += [TableVerdict(name, undecided=reason) for name, reason in plan.refused.items()]
         ordered = tuple(sorted(verdicts, key=lambda v: v.table))
         return VerifyReport(self._server.name, ordered, is_stopped=stop.is_set, is_count_only=True)
 
     def compare(self, stop: StopToken) -> VerifyReport:
-        last = self._store.last_run()
-        is_resumed = self._is_resumed(last)
-        patterns = last.patterns if is_resumed and last is not None else self._request.tables
+        """Compare the rows. What is proven is stored."""
+        resumed = self._resumed()
+        patterns = resumed.patterns if resumed else self._request.tables
         plan = self._plan(patterns)
-        number = last.number if is_resumed and last is not None else self._store.begin_run(patterns)
-        progress = self._store.progress(number) if is_resumed else {}
+        number = self._begin(resumed, plan.facts) if resumed else self._store.begin_run(patterns, plan.facts.identity)
+        progress = self._store.progress(number) if resumed else {}
         outcome, failure = None, None
         try:
             outcome = run(self._work(plan, number), plan.tables, progress, stop)
         except Interrupted as error:
             failure = Failure.of(error)
         undecided = {**plan.refused, **(outcome.undecided if outcome else {})}
-        if outcome is not None and not outcome.has_too_many:
+        if outcome is not None and outcome.has_too_many:
+            self._store.note_too_many(number, has_too_many=True)
+        elif outcome is not None:
             self._store.end_run(number, {str(name): reason for name, reason in undecided.items()})
+            if not patterns:
+                self._store.keep_only({t.name for t in plan.tables} | plan.refused.keys())
         is_stopped = outcome is None or outcome.has_too_many
         verdicts = self._verdicts(number, plan, undecided, is_stopped=is_stopped)
         return VerifyReport(self._server.name, verdicts, is_stopped=is_stopped, failure=failure)
 
-    def _is_resumed(self, last: Run | None) -> bool:
-        is_unfinished = last is not None and not last.is_done
-        if self._request.mode is VerifyMode.NEW and is_unfinished:
-            raise UnfinishedVerification(
-                f"{self._server.name}: an earlier comparison was not finished",
-                hint="`replica verify run --resume` goes on with it, `replica verify run --restart` begins again",
+    def _resumed(self) -> Run | None:
+        """Return the run to go on with, None to begin a new one."""
+        last = self._store.last_run()
+        if last is None or last.is_done:
+            return None
+        if self._request.mode is VerifyMode.NEW:
+            raise self._unfinished(
+                "was not finished",
+                "`replica verify run --resume` goes on with it, `replica verify run --restart` begins again",
             )
-        return self._request.mode is VerifyMode.RESUME and is_unfinished
+        return last if self._request.mode is VerifyMode.RESUME else None
+
+    def _begin(self, run: Run, facts: ServerFacts) -> int:
+        """Begin to go on with a run; return its number."""
+        if run.source_identity != facts.identity:
+            raise self._unfinished(
+                f"compared with another primary ({run.source_identity}, now {facts.identity})",
+                "`replica verify run --restart` begins again",
+            )
+        self._store.note_too_many(run.number, has_too_many=False)
+        return run.number
+
+    def _unfinished(self, reason: str, hint: str) -> UnfinishedVerification:
+        return UnfinishedVerification(f"{self._server.name}: an earlier comparison {reason}", hint=hint)
 
     def _plan(self, patterns: Sequence[str]) -> ComparedTables:
         """Return the tables to compare, and why the others cannot be compared."""
         settings = self._settings
         with connect_both(settings, self._server) as (primary, secondary):
-            if PositionStore(secondary, settings.state_schema, self._server.name).load() is None:
+            saved = PositionStore(secondary, settings.state_schema, self._server.name).load()
+            if saved is None:
                 raise no_position(self._server)
             plan = read_compared_tables(primary, secondary, settings.selection, patterns)
+            check_primary(primary, settings, plan.facts, saved)
             notes = [unlimited_history(session) for session in (primary, secondary)]
+        if plan.sequences:
+            notes.append(f"{counted(len(plan.sequences), 'sequence')} not compared: a sequence has no rows")
         for note in filter(None, notes):
             log(_logger, logging.INFO, Tag.VERIFY, "%s", note, instance=self._server.name)
         if patterns and not plan.tables and not plan.refused:
@@ -191,9 +223,6 @@ class _Run:
 
     def _work(self, plan: ComparedTables, number: int) -> Work:
         settings, request = self._settings, self._request
-        limits = limits_of(settings.verify)
-        if request.max_lag is not None:
-            limits = replace(limits, lag_seconds=request.max_lag)
         return Work(
             settings=settings,
             server=self._server,
@@ -201,7 +230,7 @@ class _Run:
             run_number=number,
             proofs=self._store,
             read_log=LogParts(settings, plan.facts).read,
-            limits=limits,
+            limits=limits_of(settings.verify),
             workers=request.workers,
             rate=request.rate,
             max_differences=request.max_differences,

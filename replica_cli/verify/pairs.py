@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Protocol, Self
 from replica_cli.checkpoint.intents import IntentStore
 from replica_cli.checkpoint.positions import PositionStore
 from replica_cli.checkpoint.table_lifecycle import TableLifecycle
-from replica_cli.core.errors import PositionLost
+from replica_cli.core.errors import PositionLost, PrimaryReplaced
 from replica_cli.core.events import RowEvent
+from replica_cli.core.wording import duration
 from replica_cli.mysql.binlog.log_state import log_end
-from replica_cli.mysql.binlog.snapshots import open_snapshot_between
+from replica_cli.mysql.binlog.snapshots import end_with_gtids, open_snapshot_between
 from replica_cli.sqlbuilder.identifiers import quote_table
 from replica_cli.verify.statements import LoggedStatements
 from replica_cli.verify.touched import Interval, TouchedRows
@@ -36,6 +37,7 @@ from replica_cli.verify.touched import Interval, TouchedRows
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from replica_cli.checkpoint.positions import SavedPosition
     from replica_cli.checkpoint.table_records import TableRecord
     from replica_cli.core.events import Transaction
     from replica_cli.core.names import TableName
@@ -149,6 +151,7 @@ class Pairs:
         # From which position the log is read, if a pair before has met an XA COMMIT without its rows. Each further pair
         # reads from there, so it knows the rows of all that was prepared since then.
         self._read_since: Position | None = None
+        self._has_file = False
         # Where the stream did not move. As long as it is there, a pair does not wait for it.
         self._still_at: Position | None = None
         self._stop = stop
@@ -172,6 +175,7 @@ class Pairs:
 
         Raises:
             PositionLost: there is no saved position, or the primary no longer has the log from it on.
+            PrimaryReplaced: the saved position is one of another primary's log.
             Interrupted: a stop was requested.
             ServerError: a server does not answer.
         """
@@ -179,10 +183,11 @@ class Pairs:
             session.post(_NAMES)
             session.post(_SHORT_WAITS)
         try:
-            shown, end = open_snapshot_between(self._primary, self._facts, self._stop)
+            by_gtid = self._is_by_gtid()
+            shown, end = open_snapshot_between(self._primary, self._facts, self._stop, by_gtid=by_gtid)
             names = [pair for table in tables for pair in table.names]
             _hold(self._primary, (own for own, _ in names))
-            held = log_end(self._primary, has_gtids=self._facts.has_gtids)
+            held = self._end_of_log(by_gtid=by_gtid)
             if waits:
                 self._wait_for(end)
             self._secondary.execute_each(_SNAPSHOT)
@@ -209,11 +214,22 @@ class Pairs:
             self._primary.rollback()
             self._secondary.rollback()
 
+    def _is_by_gtid(self) -> bool:
+        """Return True if the position has no file: another server became the primary, and no transaction came yet."""
+        if not self._has_file:
+            self._has_file = bool(self._position(self._positions_now).file)
+        return not self._has_file
+
+    def _end_of_log(self, *, by_gtid: bool) -> Position:
+        if by_gtid:
+            return end_with_gtids(self._primary, self._facts)
+        return log_end(self._primary, has_gtids=self._facts.has_gtids)
+
     def _has_changed(self, end: Position, table: VerifiedTable) -> bool:
         if table.has_snapshots:
             return False
         self._primary.post(_NAMES)
-        now = log_end(self._primary, has_gtids=self._facts.has_gtids)
+        now = self._end_of_log(by_gtid=not end.file)
         self._primary.post(_BYTES)
         if now.is_same(end):
             return False
@@ -243,6 +259,8 @@ class Pairs:
         saved = positions.load()
         if saved is None:
             raise no_position(self._secondary.server)
+        if saved.source_identity != self._facts.identity:
+            raise another_primary(self._primary.server, self._facts, saved)
         return saved.position
 
 
@@ -257,9 +275,32 @@ def _last(*positions: Position) -> Position:
     return reduce(lambda a, b: a if a.at_least(b) else b, positions)
 
 
+def limit_queries(session: Session, seconds: float) -> None:
+    """Limit the time of each query of a session, and so the age of its snapshots."""
+    if session.is_mariadb:
+        session.execute(f"SET SESSION max_statement_time = {seconds}")
+    else:
+        session.execute(f"SET SESSION max_execution_time = {int(seconds * 1000)}")
+
+
+def too_slow(seconds: float) -> str:
+    """Return why a table is not decided whose rows are not read within a time."""
+    return f"its rows are not read within {duration(seconds)} (REPLICA_VERIFY_SNAPSHOT)"
+
+
 def no_position(server: Server) -> PositionLost:
     """Return the error for a secondary without a saved position."""
     return PositionLost(
         f"{server}: there is no saved position, so it is not known to which position its rows belong",
         hint="`replica transfer` makes the first copy",
+    )
+
+
+def another_primary(server: Server, facts: ServerFacts, saved: SavedPosition) -> PrimaryReplaced:
+    """Return the error for a position that belongs to another server than the primary that answers."""
+    return PrimaryReplaced(
+        f"{server}: this is {facts.identity}, and the position {saved.position} belongs to {saved.source_identity}, so "
+        "their rows cannot be compared",
+        hint="correct MARIA_PRIMARY_HOST; if this is the new primary after a failover, start `replica stream`, which "
+        "checks if it has all that was applied",
     )

@@ -14,7 +14,6 @@ from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.core.errors import Interrupted
 from replica_cli.core.status import TableState
 from replica_cli.core.verification import VerifyProgress
-from replica_cli.core.wording import duration
 from replica_cli.mysql.errnos import (
     ER_BAD_FIELD,
     ER_KEY_DOES_NOT_EXIST,
@@ -28,9 +27,10 @@ from replica_cli.mysql.session import connect
 from replica_cli.side_by_side import in_threads
 from replica_cli.verify.guard import LoadGuard
 from replica_cli.verify.pace import Pace
-from replica_cli.verify.pairs import Pairs, PairSessions
+from replica_cli.verify.pairs import Pairs, PairSessions, limit_queries, too_slow
 from replica_cli.verify.table_run import TableRun
 from replica_cli.verify.walk import Limits
+from replica_cli.verify.whole import SnapshotExpired
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.verification import Difference, ProvenRange, TableProof
     from replica_cli.mysql.facts import ServerFacts
-    from replica_cli.mysql.session import Session
     from replica_cli.stop import StopToken
     from replica_cli.verify.guard import LoadLimits
     from replica_cli.verify.pairs import Pair, ReadLog
@@ -78,8 +77,9 @@ class Work:
         read_log: reads a part of the primary's log.
         limits: when the run waits.
         workers: how many tables are compared at the same time.
-        rate: how many rows a second are compared at most, 0 for no limit.
-        max_differences: the run ends after this number of rows that differ, 0 for no limit.
+        rate: how many rows a second are compared at most by all workers together, 0 for no limit.
+        max_differences: the run ends when it has met this number of rows that differ, 0 for no limit. Those that it has
+            met before an interruption do not count.
         wants_rows: the differences contain the values of the rows.
         keeps_rows: the values are stored too.
         report: takes the progress.
@@ -132,7 +132,9 @@ def run(
         ReplicaError: a server does not answer, or the log cannot be read.
     """
     shared = _Shared(work, tables, progress, stop)
-    with in_threads(partial(_work, work, shared) for _ in range(work.workers)) as workers:
+    count = max(1, min(work.workers, len(tables)))
+    share = replace(work, rate=max(1, work.rate // count) if work.rate else 0)
+    with in_threads(partial(_work, share, shared) for _ in range(count)) as workers:
         pass
     for worker in workers:
         worker.result()
@@ -161,14 +163,14 @@ class _Shared:
         self._total = len(tables)
         self._done = len(done)
         self._rows = sum(p.row_count for p in progress.values())
-        self._differences = self._stored_differences()
+        self._differences = self._differences_before = self._stored_differences()
         self._proofs: dict[TableName, TableProof] = {}
         self._samples: list[tuple[float, int]] = [(time.monotonic(), self._rows)]
 
     @property
     def has_too_many(self) -> bool:
         """Return True if the run must end, because too many rows differ."""
-        return 0 < self._work.max_differences <= self._differences
+        return 0 < self._work.max_differences <= self._differences - self._differences_before
 
     @property
     def is_over(self) -> bool:
@@ -261,7 +263,7 @@ class _Worker:
             stack.enter_context(connect(server, work.settings.network)) for server in (*servers, *servers)
         )
         for session in (primary, secondary):
-            session.execute(_limit(session, work.settings.verify.snapshot_seconds))
+            limit_queries(session, work.settings.verify.snapshot_seconds)
         key = (work.settings.state_schema, work.server.name)
         self._primary, self._secondary = primary, secondary
         sessions = PairSessions.of(primary, secondary, secondary_status, *key)
@@ -338,7 +340,8 @@ class _Worker:
         """
         work, shared = self._work, self._shared
         started_at = time.monotonic()
-        deadline = started_at + min(_GROUP_SECONDS, work.settings.verify.snapshot_seconds)
+        expiry = started_at + work.settings.verify.snapshot_seconds
+        deadline = min(started_at + _GROUP_SECONDS, expiry)
         rows, is_idle = 0, True
         wanted = {run.table.name: run.restless for run in runs}
         current: list[TableRun] = list(runs)
@@ -349,10 +352,13 @@ class _Worker:
                     if time.monotonic() >= deadline or shared.is_over or 0 < work.rate <= rows or self._must_wait():
                         break
                     current = [run]
-                    count = self._step_in(pair, run, Limits(deadline, max(0, work.rate - rows), self._must_end))
+                    limits = Limits(deadline, max(0, work.rate - rows), self._must_end, expiry)
+                    count = self._step_in(pair, run, limits)
                     shared.note(run, count)
                     rows += count
                     is_idle = is_idle and not count and not run.is_done
+        except SnapshotExpired:
+            current[0].give_up(too_slow(work.settings.verify.snapshot_seconds))
         except ServerError as error:
             if error.errno in _ALTERED:
                 return current
@@ -365,10 +371,10 @@ class _Worker:
 
     def _note_error(self, error: ServerError, runs: Sequence[TableRun]) -> None:
         """Note that a pair of snapshots could not be used for some tables. Raises an error of another kind."""
-        limit = duration(self._work.settings.verify.snapshot_seconds)
+        limit = self._work.settings.verify.snapshot_seconds
         for run in runs:
             if error.errno in QUERY_TIMEOUTS:
-                run.give_up(f"its rows are not read within {limit} (REPLICA_VERIFY_SNAPSHOT)")
+                run.give_up(too_slow(limit))
             elif error.errno == ER_LOCK_WAIT_TIMEOUT:
                 run.postpone(f"another session has locked a table: {error.message}")
             else:
@@ -425,13 +431,6 @@ def _work(work: Work, shared: _Shared) -> None:
         raise Interrupted(
             f"{work.server.name}: stopped before all rows were compared", hint="`replica verify run --resume` goes on"
         )
-
-
-def _limit(session: Session, seconds: float) -> str:
-    """Return the statement that limits the time of a query, and so the age of a snapshot."""
-    if session.is_mariadb:
-        return f"SET SESSION max_statement_time = {seconds}"
-    return f"SET SESSION max_execution_time = {int(seconds * 1000)}"
 
 
 def _refusal(record: TableRecord | None) -> str:

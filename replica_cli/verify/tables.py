@@ -118,8 +118,8 @@ def plan_table(
     """
     if secondary is None:
         raise NotComparable("the secondary does not have the table: `replica drift check`")
-    if primary.is_sequence or secondary.is_sequence:
-        raise NotComparable("a sequence has no rows to compare")
+    if secondary.is_sequence:
+        raise NotComparable("on the secondary it is a sequence: `replica drift check`")
     if kind_of(secondary.engine) is not EngineKind.KEPT:
         raise NotComparable(
             f"on the secondary its engine is {secondary.engine}, which has no transactions: `replica drift check --sql`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -32,11 +33,13 @@ class Limits:
         deadline: at this monotonic time.
         rows: after this number of rows, 0 for no limit.
         must_end: when it returns True, because a server is busy. It is called after each chunk, and may take its time.
+        expiry: the snapshots must not be used after this monotonic time.
     """
 
     deadline: float
     rows: int = 0
     must_end: Callable[[], bool] = lambda: False
+    expiry: float = math.inf
 
     def are_reached(self, rows: int) -> bool:
         """Return True if a step that has compared some rows must end."""

@@ -7,6 +7,7 @@ occur. If the sums differ, rows are put into parts by their hashes, and the hash
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +30,10 @@ _Answer = TypeVar("_Answer")
 _PARTS = 4096
 # About how many rows of each server are fetched at once.
 _FETCHED_ROWS = 20_000
+
+
+class SnapshotExpired(Exception):
+    """A pair of snapshots has become too old."""
 
 
 class WholeTable:
@@ -64,19 +69,23 @@ class WholeTable:
         """Return no keys."""
         return ()
 
-    def step(self, pair: Pair, limits: Limits) -> Step | None:  # noqa: ARG002 - the signature of `Strategy.step`
-        """Compare the table. Return None if the pair of snapshots cannot be used for this table."""
+    def step(self, pair: Pair, limits: Limits) -> Step | None:
+        """Compare the table. Return None if the pair of snapshots cannot be used for this table.
+
+        Raises:
+            SnapshotExpired: the search for the rows that differ takes longer than the snapshots may live.
+        """
         name = self._table.name
         if name in pair.touched.uncertain:
             return None
         balance = pair.touched.balance(name)
         primary, secondary = self._both(lambda side: side.sums())
         if primary + sums_of(balance) != secondary:
-            self._search(pair, balance)
+            self._search(pair, balance, limits)
         self.is_done = True
         return Step(ProvenRange(None, None, primary.count, pair.position))
 
-    def _search(self, pair: Pair, balance: Counter[str]) -> None:
+    def _search(self, pair: Pair, balance: Counter[str], limits: Limits) -> None:
         primary, secondary = self._both(lambda side: side.parts(_PARTS))
         changes: dict[int, Counter[str]] = {}
         for row_hash, number in balance.items():
@@ -90,6 +99,8 @@ class WholeTable:
         rows = max(sum(s.count for s in sums.values()) for sums in (primary, secondary))
         at_once = max(1, _FETCHED_ROWS * _PARTS // max(rows, 1))
         for start in range(0, len(differing), at_once):
+            if time.monotonic() >= limits.expiry:
+                raise SnapshotExpired
             self._fetch(pair, differing[start : start + at_once], changes)
 
     def _fetch(self, pair: Pair, parts: Sequence[int], changes: dict[int, Counter[str]]) -> None:

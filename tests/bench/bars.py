@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROW_IMAGE, SQL, SINGLE, LIBRARY = "replica", "replica, SQL engine", "native single", "library, decoding alone"
 MYDUMPER_4 = "mydumper + myloader -t 4"
 PIPE, DUMP, MYDUMPER = "mariadb-binlog | mariadb", "mariadb-dump | mariadb", "mydumper + myloader -t 2"
-VERIFIED, VERIFIED_BEHIND = "verify run beside it", "verify run --max-lag 86400 beside it"
+VERIFIED, VERIFIED_BEHIND = "verify run beside it", "verify run --max-lag 24h beside it"
 LINK, LINK_20 = "replica, proxies", "replica, proxies of 20 ms"
 WORKERS_1, WORKERS_4 = "native 1 worker", "native 4 workers"
 MEMORY_LIMIT = 150 * 1024 * 1024

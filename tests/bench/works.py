@@ -61,7 +61,7 @@ def works(plan: Plan) -> Mapping[str, Work]:
         bars.ROW_IMAGE: OursListening(),
         bars.VERIFIED: OursVerified(),
         # By default a comparison waits for a stream that is far behind, as this one is for most of the time.
-        bars.VERIFIED_BEHIND: OursVerified(("--max-lag", "86400")),
+        bars.VERIFIED_BEHIND: OursVerified(("--max-lag", "24h")),
     }
     made: tuple[Work, ...] = (
         Race("oltp", sysbench.SCHEMA, oltp, {**engines, **single}, parallel=PARALLEL, readers=library),

@@ -76,6 +76,52 @@ def test_a_promoted_replica_is_streamed_from_by_gtid_and_one_that_lacks_rows_is_
 
 
 @pytest.mark.every_flavour
+def test_rows_are_compared_and_repaired_only_with_the_primary_of_the_position(
+    replica: Replica, server_factory: ServerFactory
+) -> None:
+    flavour, _, version = str(replica.primary.binary).partition(":")
+    first = server_factory(flavour, version, server_id=86, **{"log-slave-updates": None})
+    second = server_factory(flavour, version, server_id=87, **{"log-slave-updates": None})
+    other = server_factory(flavour, version, server_id=88)
+    create = "CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)"
+    replica.primary = other
+    replica.on_primary(create, "INSERT INTO t VALUES (8, 0)")
+    replica.primary = first
+    follow(second, first)
+    replica.on_primary(create, "INSERT INTO t VALUES (1, 0), (2, 0), (3, 0)")
+    replica.run("transfer")
+
+    def count_on_second() -> object:
+        with second.session() as session:
+            names = session.rows("SELECT 1 FROM information_schema.tables WHERE table_schema = %s", replica.schema)
+            return names and session.row(f"SELECT COUNT(*) FROM {replica.schema}.t")
+
+    wait_until(lambda: count_on_second() == (3,), "the second server to have it all")
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("UPDATE t SET n = 7 WHERE id = 2")
+    replica.run("verify", "run", code=3)
+
+    for replica.primary in (other, second):
+        for words in (("run", "--restart"), ("run", "--count-only"), ("repair", "--yes", "--all")):
+            ended = replica.start("verify", *words, "--json").end()
+            assert "belongs to" in ended.stdout, ended
+    assert replica.state("SELECT 1 FROM repair_log") == []
+    first.kill()
+
+    # No transaction came since the failover, so the position has only a GTID set.
+    stream = replica.stream()
+    wait_until(lambda: replica.state("SELECT file FROM binlog_position") == [("",)], "the stream to accept it")
+    replica.run("verify", "run", "--restart", code=3)
+    replica.run("verify", "repair", "--yes", "--all")
+    replica.run("verify", "run")
+    replica.run("verify", "run", "--count-only")
+    replica.on_primary("UPDATE t SET n = n + 1")
+    replica.run("verify", "run")
+    assert stream.end(signal.SIGTERM).code == 0
+    replica.assert_equal()
+
+
+@pytest.mark.every_flavour
 def test_no_file_position_of_the_former_primary_counts_on_the_next_one(
     replica: Replica, server_factory: ServerFactory
 ) -> None:

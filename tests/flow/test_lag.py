@@ -65,7 +65,7 @@ def test_a_comparison_waits_while_the_stream_is_behind(replica: Replica) -> None
         session.rows("SELECT * FROM t WHERE id = 1 FOR UPDATE")
         replica.on_primary("UPDATE t SET v = 2 WHERE id = 1")
         wait_until(lambda: (snapshot(replica)["lag_seconds"] or 0) > 4, "lag that grows")
-        run = replica.start("verify", "run", "--json", "--max-lag", "2")
+        run = replica.start("verify", "run", "--json", "--max-lag", "2s")
         wait_until(lambda: any("behind" in str(x.get("waits_for")) for x in run.lines), "a comparison that waits")
         session.rollback()
     assert run.end().code == 0

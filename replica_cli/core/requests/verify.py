@@ -26,9 +26,9 @@ class VerifyRequest:
     Attributes:
         tables: patterns of the primary's table names, empty for all replicated tables.
         workers: how many tables are compared at the same time.
-        rate: rows a second that are read on each server at most, 0 for no limit.
-        max_lag: seconds; while the stream is further behind, the run waits. None for the limit of the settings.
-        max_differences: the run stops after this number of differences, 0 for no limit.
+        rate: rows a second that are read on each server at most, by all workers together; 0 for no limit.
+        max_differences: the run stops when it has met this number of differences, 0 for no limit. Those that it met
+            before it was resumed do not count.
         is_count_only: compare only the numbers of rows.
         keeps_rows: store the values of the rows that differ.
         reports_rows: give the values to the reporter.
@@ -39,7 +39,6 @@ class VerifyRequest:
     mode: VerifyMode = VerifyMode.NEW
     workers: int = 1
     rate: int = 0
-    max_lag: float | None = None
     max_differences: int = 1000
     is_count_only: bool = False
     keeps_rows: bool = False

@@ -6,13 +6,15 @@ import json
 import re
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replica_cli.core.attempts import TABLE_LOCK_ATTEMPTS, TABLE_LOCK_SECONDS
 from replica_cli.core.errors import PrimaryError
+from replica_cli.core.gtid import MysqlGtids
 from replica_cli.core.position import Position
 from replica_cli.core.settings import Retry
-from replica_cli.mysql.binlog.gtid_sets import with_gtids
+from replica_cli.mysql.binlog.gtid_sets import gtids_before, gtids_unknown, with_gtids
 from replica_cli.mysql.binlog.log_state import current_position, log_end
 from replica_cli.mysql.binlog.mariadb_snapshots import open_snapshot
 from replica_cli.mysql.errnos import (
@@ -129,10 +131,7 @@ def _committed_end(session: Session, stop: StopToken | None) -> Position:
         PrimaryError: one of these transactions does not end.
         Interrupted: `stop` was set.
     """
-    end = log_end(session)
-    owned = session.row("SELECT @@GLOBAL.gtid_owned")
-    # The number of the owner comes after each GTID.
-    gtids = re.sub(r"#\d+", "", str(owned[0])) if owned else ""
+    end, gtids = log_end(session), _owned(session)
     deadline = time.monotonic() + _OWNED_SECONDS
     while gtids and session.row("SELECT 1 FROM DUAL WHERE GTID_SUBSET(%s, @@GLOBAL.gtid_executed)", gtids) is None:
         if time.monotonic() > deadline:
@@ -145,12 +144,18 @@ def _committed_end(session: Session, stop: StopToken | None) -> Position:
 
 
 def open_snapshot_between(
-    session: Session, facts: ServerFacts, stop: StopToken | None = None
+    session: Session, facts: ServerFacts, stop: StopToken | None = None, *, by_gtid: bool = False
 ) -> tuple[Position, Position]:
     """Open a snapshot on a session and return two positions that enclose what it shows. It locks nothing.
 
     The snapshot shows every transaction before the first position and none after the second one. It may show some of
     those between them. On MariaDB both are mostly the same.
+
+    Args:
+        session: the session to the primary.
+        facts: the primary's facts.
+        stop: ends a wait.
+        by_gtid: the positions have to have GTID sets, because they are compared with one that has no file.
 
     Raises:
         PrimaryError: the server tells no such position.
@@ -159,14 +164,47 @@ def open_snapshot_between(
     if facts.is_mariadb:
         session.execute(_REPEATABLE_READ)
         first, last = _settle(session, _SHOWN_SECONDS, stop)
-        if last.is_settled:
-            return last.position, last.position
-        return first.position, log_end(session)
+        shown, end = (last.position, last.position) if last.is_settled else (first.position, log_end(session))
+        return (_with_known_gtids(session, shown), _with_known_gtids(session, end)) if by_gtid else (shown, end)
+    if by_gtid:
+        session.post(_REPEATABLE_READ)
+        start = _executed(session)
+        session.post(_START)
+        return start, _executed_soon(session)
     # Few round trips: what is committed between the positions may be shown or not.
     session.post(_REPEATABLE_READ)
     start = _log_status(session, facts) or _committed_end(session, stop)
     session.post(_START)
     return start, log_end(session, has_gtids=facts.has_gtids)
+
+
+def _owned(session: Session) -> str:
+    """Return the GTIDs of the transactions of MySQL that have one and have not ended."""
+    owned = session.row("SELECT @@GLOBAL.gtid_owned")
+    # The number of the owner comes after each GTID.
+    return re.sub(r"#\d+", "", str(owned[0])) if owned and owned[0] else ""
+
+
+def _executed_soon(session: Session) -> Position:
+    """Return a position that is only the GTID set of what a read of MySQL may show at this moment.
+
+    A transaction owns its GTID until the server has added it to the executed ones, which is after its commit.
+    """
+    owned = _owned(session)
+    executed = _executed(session).gtid
+    return Position("", 0, str(MysqlGtids(f"{executed},{owned}" if executed and owned else executed + owned)))
+
+
+def end_with_gtids(session: Session, facts: ServerFacts) -> Position:
+    """Return the end of the log with a GTID set that has every transaction before it. Raises PrimaryError."""
+    return _with_known_gtids(session, log_end(session)) if facts.is_mariadb else _executed_soon(session)
+
+
+def _with_known_gtids(session: Session, position: Position) -> Position:
+    gtid = gtids_before(session, position)
+    if gtid is None:
+        raise gtids_unknown(session, position)
+    return replace(position, gtid=gtid)
 
 
 @contextmanager

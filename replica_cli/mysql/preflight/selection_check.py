@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
 
 NAME = "selected-tables"
-_VERSIONED = "SYSTEM VERSIONED"
+_VERSIONED, _SEQUENCE = "SYSTEM VERSIONED", "SEQUENCE"
 _TABLES = """SELECT table_schema, table_name, table_type FROM information_schema.tables
  WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')"""
 _NEAR = 0.7
@@ -35,13 +35,14 @@ _NEAR = 0.7
 class Selected:
     """What the filters select on the primary.
 
-    `absent` are schemas that the filters name and that certainly do not exist. `versioned` are selected tables that
-    keep history.
+    `absent` are schemas that the filters name and that certainly do not exist. `tables` are the selected tables without
+    sequences, and `versioned` those of them that keep history.
     """
 
     finding: Finding
     absent: frozenset[str] = frozenset()
     versioned: tuple[TableName, ...] = ()
+    tables: tuple[TableName, ...] = ()
 
 
 def look_at_selection(session: Session, selection: Selection, grants: Grants | None = None) -> Selected:
@@ -55,6 +56,7 @@ def look_at_selection(session: Session, selection: Selection, grants: Grants | N
     tables = list(kinds)
     selected = [table for table in tables if selection.target(table) is not None]
     count, versioned = len(selected), tuple(t for t in selected if kinds[t] == _VERSIONED)
+    with_rows = tuple(t for t in selected if kinds[t] != _SEQUENCE)
     faults = [
         *(_schema_fault(s, schemas, is_certain=s in absent) for s in missing),
         *_pattern_faults("REPLICA_TABLES", selection.tables, tables, missing),
@@ -64,10 +66,10 @@ def look_at_selection(session: Session, selection: Selection, grants: Grants | N
         faults.insert(0, ("the filters select no table", ""))
     if not faults:
         finding = Finding(NAME, HealthLevel.OK, counted(count, "table"), value=count, unit="tables")
-        return Selected(finding, absent, versioned)
+        return Selected(finding, absent, versioned, with_rows)
     message = "; ".join(text for text, _ in faults) + (f"; {counted(count, 'table')} selected" if count else "")
     hint = "; ".join(dict.fromkeys(hint for _, hint in faults if hint)) or "check REPLICA_SCHEMAS and REPLICA_TABLES"
-    return Selected(Finding(NAME, HealthLevel.WARNING, message, hint, count, "tables"), absent, versioned)
+    return Selected(Finding(NAME, HealthLevel.WARNING, message, hint, count, "tables"), absent, versioned, with_rows)
 
 
 def _is_certain(schema: str, schemas: Sequence[str], grants: Grants) -> bool:

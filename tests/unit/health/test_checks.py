@@ -10,6 +10,7 @@ from replica_cli.checkpoint.proofs import ProofSummary
 from replica_cli.checkpoint.table_records import TableRecord
 from replica_cli.core.errors import PositionLost, PositionPurged, PrimaryError, ReplicaError
 from replica_cli.core.limiting import Part
+from replica_cli.core.names import TableName
 from replica_cli.core.position import Position
 from replica_cli.core.quarantine_texts import with_refusal
 from replica_cli.core.reports.health import HealthCheck, HealthLevel
@@ -362,3 +363,16 @@ class TestRows:
         check = check_rows(replace(state(), proofs=ProofSummary()), "db2", DAY)
         assert check is not None
         assert (check.level, check.hint) == (WARNING, "`replica verify run`")
+
+    def test_a_comparison_that_stopped_early_is_a_warning_even_when_its_rows_are_repaired(self) -> None:
+        check = check_rows(replace(state(), proofs=ProofSummary(has_too_many=True)), "db2", 0.0)
+        assert check is not None
+        assert (check.level, check.hint) == (WARNING, "`replica verify run --resume`")
+
+    @pytest.mark.parametrize(("limit", "level"), [(0.0, OK), (DAY, WARNING)])
+    def test_a_table_without_a_proof_is_a_warning_if_there_is_a_limit(self, limit: float, level: HealthLevel) -> None:
+        proofs = ProofSummary(0, ITEMS, HOUR, proven=frozenset({ITEMS}))
+        check = check_rows(replace(state(), proofs=proofs), "db2", limit, [ITEMS, TableName("shop", "new")])
+        assert check is not None
+        assert check.level is level
+        assert ("not proven yet: shop.new" in check.message) == bool(limit)
