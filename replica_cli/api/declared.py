@@ -352,7 +352,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "replica_verify_proof_age_seconds",
         _GAUGE,
-        "Seconds since the table was proven that was proven the longest time ago; no value before that.",
+        "Age of the oldest proof of a table, in seconds; no value before the first proof.",
         (),
         _since(lambda m: m.proven_at),
     ),

@@ -20,7 +20,7 @@ from replica_cli.core.requests.health import HealthRequest
 HELP = help_text(
     "Check that replication is alive, moving and safe",
     "Reaches both sides, looks at binary log settings and grants, the saved position, lag, whether the stream moves, "
-    "quarantined tables and retention. One line per check; with `--quiet` only what is wrong.",
+    "quarantined tables, rows that differ, and retention. One line per check; with `--quiet` only what is wrong.",
     examples=(
         ("All checks, lag above five minutes is a warning", "replica health --max-lag 5m"),
         ("For the node exporter", "replica health --textfile /var/lib/prometheus/node-exporter/replica.prom"),

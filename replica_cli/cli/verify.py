@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 RUN_HELP = help_text(
     "Prove that the rows of the secondaries are equal to the primary's",
-    "Compares every row of the replicated tables while both servers are in use: no lock, no long snapshot, no stopped "
-    "stream. Rows that are changed meanwhile are decided with the primary's log. Rows cross the network only where "
-    "they differ. A run that was interrupted goes on with `--resume`.",
+    "Compares every row of the replicated tables while both servers are in use: no locked row, no long snapshot, no "
+    "stopped stream. Rows that are changed meanwhile are decided with the primary's log. Rows cross the network only "
+    "where they differ, and JSON between MariaDB and MySQL. A run that was interrupted goes on with `--resume`.",
     examples=(
         ("Compare everything", "replica verify run"),
         ("Go on after an interruption", "replica verify run --resume"),
@@ -47,14 +47,17 @@ RUN_HELP = help_text(
         ExitCode.TERMINATED,
     ),
     meanings={
-        0: "every row is proven equal", 1: "a table could not be decided", 3: "rows differ",
-        11: "an unfinished run (`--resume`, `--restart`), or a lost position", 15: "another process compares the rows",
+        0: "every row is proven equal", 1: "a table could not be decided, or unexpected failure",
+        3: "rows differ; a table may be undecided too",
+        11: "unfinished run (`--resume`, `--restart`), or position lost",
+        14: "the primary's log could not be read", 15: "another process compares the rows",
     },
 )  # fmt: skip
 SHOW_HELP = help_text(
     "Show what is proven of each table, and the rows that differ",
     "For each table: the position of the secondary at which, or after which, all of its rows were compared, and when. "
-    "Values of rows are shown only with `--values`, and only if the run stored them.",
+    "Values of rows are shown only with `--values`, and only if the run stored them. That no row is known to differ is "
+    "no proof: a table may never have been compared.",
     examples=(
         ("Show what is proven", "replica verify show"),
         ("Show the values of the rows that differ", "replica verify show --values"),
@@ -68,18 +71,22 @@ SHOW_HELP = help_text(
 
 REPAIR_HELP = help_text(
     "Write the primary's rows in place of the rows that differ",
-    "Prints the plan, asks, and lets the stream write the rows that the primary has now, in one commit with the "
-    "position. Without a stream this command writes them. The rows are proven equal before each commit. A table that "
-    "is quarantined is left out, and so is a row that does not differ any more.",
+    "Prints the plan, asks, and lets the stream write the rows that the primary had at the secondary's position, "
+    "in one commit with it. Without a stream this command writes them. The rows are proven equal before each commit. A "
+    "table that is quarantined is left out, and so is a row that does not differ any more.",
     examples=(
         ("Show what would be written", "replica verify repair --dry-run"),
         ("Insert missing rows of one table", "replica verify repair --table shop.orders --only missing --yes --all"),
     ),
     exit_codes=(
         ExitCode.OK, ExitCode.FAILURE, ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.POSITION, ExitCode.PRIMARY,
-        ExitCode.SECONDARY, ExitCode.REFUSED, ExitCode.FENCED, ExitCode.INTERRUPTED,
+        ExitCode.SECONDARY, ExitCode.REFUSED, ExitCode.LOCKED, ExitCode.FENCED, ExitCode.INTERRUPTED,
+        ExitCode.TERMINATED,
     ),
-    meanings={0: "every difference is repaired or has vanished", 14: "some rows could not be written"},
+    meanings={
+        0: "every difference is repaired or has vanished", 14: "some rows could not be written",
+        15: "another process repairs the rows",
+    },
 )  # fmt: skip
 
 TABLE = typer.Option(
@@ -115,12 +122,12 @@ ONLY = typer.Option(
 )
 
 _SHOWN_DIFFERENCES, _PAGE_DIFFERENCES = 100, 1000
-_commands = typer.Typer(cls=Group, help="Compare rows, and correct them", no_args_is_help=True)
+_commands = typer.Typer(cls=Group, help="Compare rows, and repair them", no_args_is_help=True)
 
 
 @_commands.callback()
 def verify() -> None:
-    """Compare rows, and correct them."""
+    """Compare rows, and repair them."""
 
 
 @_commands.command("run", help=RUN_HELP, cls=Command)

@@ -274,7 +274,9 @@ class VerifyGroup(Group):
         "a comparison waits while InnoDB has more old row versions than this to remove",
     )
     snapshot: Annotated[float, duration(parsers.duration_up_to(86400.0))] = setting(
-        "60s", "REPLICA_VERIFY_SNAPSHOT", "how old a snapshot of a comparison may become on a server"
+        "60s",
+        "REPLICA_VERIFY_SNAPSHOT",
+        "how old a snapshot of a comparison may become; a keyless table has to be read within this time",
     )
 
 

@@ -11,7 +11,7 @@ from replica_cli.config.declarations import Declarations
 _WIDTH = 110
 _EXAMPLE_HEAD = """\
 # Settings of `replica`: copy to `.env` and change. Variables of the environment win over this file.
-# A line that is commented out shows the default. Durations: 200ms, 5s, 1m, 1h. Sizes: 65536, 4MiB.
+# A line that is commented out shows the default. Durations: 200ms, 5s, 1m, 1h, 7d. Sizes: 65536, 4MiB.
 """
 
 

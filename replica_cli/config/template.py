@@ -27,7 +27,7 @@ _NULLS = frozenset({"null", "Null", "NULL"})
 _HEAD = """\
 # Configuration of `replica`. `replica config check --config FILE` checks it, `replica config show --config FILE`
 # shows what is in effect. Options, the environment and `.env` win over this file.
-# Durations: 200ms, 5s, 1m, 1h. Sizes: 65536, 4MiB. `${VAR}` and `${VAR:-default}` are replaced in values,
+# Durations: 200ms, 5s, 1m, 1h, 7d. Sizes: 65536, 4MiB. `${VAR}` and `${VAR:-default}` are replaced in values,
 # `file:PATH` as a password is read from that file. A line that is commented out shows the default.
 """
 _RULES = """

@@ -219,7 +219,7 @@ def check_rows(
         return None
     if proofs.differences:
         message = f"{counted(proofs.differences, 'row')} differ from the primary's"
-        hint = "`replica verify show` names them, `replica verify repair` corrects them"
+        hint = "`replica verify show` names them, `replica verify repair` repairs them"
         return HealthCheck("rows", WARNING, message, hint, proofs.differences, "rows", instance)
     message = "no row is known to differ"
     if proofs.oldest_age_seconds is not None:
