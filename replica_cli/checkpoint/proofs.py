@@ -248,21 +248,27 @@ class ProofStore:
         with self._lock:
             self._session.execute_as_one([s.encode() for s in statements])
 
-    def add_difference(self, number: int, difference: Difference) -> None:
-        """Write a row that differs; a row that is already known is written again, unless a later run has written it."""
-        d = difference
-        values = ", ".join(map(text_literal, (d.kind, json.dumps(d.key), d.row_hash, json.dumps(d.columns))))
-        identity = f"{self._key_of(d.table)}, '{row_id(d)}', {number}"
-        rows = ", ".join(
-            "NULL" if row is None else text_literal(json.dumps(row)) for row in (d.primary_row, d.secondary_row)
-        )
+    def add_differences(self, number: int, differences: Sequence[Difference]) -> None:
+        """Write rows that differ; one that is already known is written again, unless a later run has written it."""
+        if not differences:
+            return
         self._execute(
             f"INSERT INTO {self._schema}.verify_difference (instance, schema_name, table_name, row_id, run_number, "
             "kind, key_values, row_hash, differing_columns, row_count, seen_file, seen_pos, seen_gtid, seen_at, "
-            f"primary_row, secondary_row) VALUES ({identity}, {values}, {d.count}, "
-            f"{_position_values(d.position)}, UTC_TIMESTAMP(6), {rows}) ON DUPLICATE KEY UPDATE "
-            "run_number = GREATEST(run_number, VALUES(run_number)), "
+            f"primary_row, secondary_row) VALUES {', '.join(self._values(number, d) for d in differences)} "
+            "ON DUPLICATE KEY UPDATE run_number = GREATEST(run_number, VALUES(run_number)), "
             + ", ".join(f"{name} = VALUES({name})" for name in _CHANGED_COLUMNS)
+        )
+
+    def _values(self, number: int, difference: Difference) -> str:
+        d = difference
+        texts = ", ".join(map(text_literal, (d.kind, json.dumps(d.key), d.row_hash, json.dumps(d.columns))))
+        rows = ", ".join(
+            "NULL" if row is None else text_literal(json.dumps(row)) for row in (d.primary_row, d.secondary_row)
+        )
+        return (
+            f"({self._key_of(d.table)}, '{row_id(d)}', {number}, {texts}, {d.count}, {_position_values(d.position)}, "
+            f"UTC_TIMESTAMP(6), {rows})"
         )
 
     def forget_statement(self, difference: Difference) -> bytes:

@@ -51,6 +51,8 @@ _GROUP_SECONDS = 10.0
 _AGAIN_SECONDS = 0.1
 # Small tables share their pairs of snapshots: opening a pair may take longer than comparing such a table.
 _TABLES_AT_ONCE, _ROWS_AT_ONCE = 50, 100_000
+# How many differences are stored in one statement.
+_STORED_AT_ONCE = 200
 # How often a table is compared from its beginning because it was altered.
 _ALTERATIONS = 5
 _ALTERED = frozenset({ER_TABLE_DEF_CHANGED, ER_NO_SUCH_TABLE, ER_BAD_FIELD, ER_KEY_DOES_NOT_EXIST})
@@ -136,6 +138,7 @@ def run(
     share = replace(work, rate=max(1, work.rate // count) if work.rate else 0)
     with in_threads(partial(_work, share, shared) for _ in range(count)) as workers:
         pass
+    shared.store_differences()
     for worker in workers:
         worker.result()
     return Outcome(shared.undecided, shared.has_too_many)
@@ -163,6 +166,7 @@ class _Shared:
         self._total = len(tables)
         self._done = len(done)
         self._rows = sum(p.row_count for p in progress.values())
+        self._unstored: list[Difference] = []
         self._differences = self._differences_before = self._stored_differences()
         self._proofs: dict[TableName, TableProof] = {}
         self._samples: list[tuple[float, int]] = [(time.monotonic(), self._rows)]
@@ -193,22 +197,27 @@ class _Shared:
         return tables
 
     def add_difference(self, difference: Difference) -> None:
-        """Store a difference."""
+        """Store a difference, together with some others."""
         kept = difference if self._work.keeps_rows else replace(difference, primary_row=None, secondary_row=None)
-        with self._lock:  # together: `forget_table` counts what is stored
-            self._work.proofs.add_difference(self._work.run_number, kept)
+        with self._lock:
+            self._unstored.append(kept)
             self._differences += difference.count
+            # Rows with their values may be large.
+            if self._work.keeps_rows or len(self._unstored) >= _STORED_AT_ONCE:
+                self._store_differences()
         self._work.on_difference(difference)
         if self.has_too_many:
             raise _TooManyDifferencesError
 
     def add_range(self, table: VerifiedTable, number: int, proven: ProvenRange) -> None:
-        """Store a part of a table that is proven."""
+        """Store a part of a table that is proven, and before it the differences that it has."""
+        self.store_differences()
         self._work.proofs.add_range(self._work.run_number, table.name, number, proven, table.definition)
 
     def forget_table(self, name: TableName) -> None:
         """Forget what the run has said of a table, because it was altered."""
         with self._lock:
+            self._store_differences()
             self._work.proofs.forget_table(self._work.run_number, name)
             self._differences = self._stored_differences()
 
@@ -237,6 +246,15 @@ class _Shared:
             self._proofs.pop(name, None)
             self._estimates.pop(name, None)
             self._done += 1
+
+    def store_differences(self) -> None:
+        """Store the differences that were not stored yet."""
+        with self._lock:
+            self._store_differences()
+
+    def _store_differences(self) -> None:
+        self._work.proofs.add_differences(self._work.run_number, self._unstored)
+        self._unstored.clear()
 
     def _stored_differences(self) -> int:
         return sum(self._work.proofs.difference_counts(self._work.run_number).values())
