@@ -6,12 +6,16 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.table_changes import TableChanges
 from replica_cli.core.position import Position
 from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.literals import text_literal
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from replica_cli.core.events import Statement, Transaction
+    from replica_cli.core.names import TableName
     from replica_cli.mysql.session import Session
 
 
@@ -35,6 +39,7 @@ class IntentStore:
         self._session = session
         self._table = f"{quote(state_schema)}.ddl_intent"
         self._instance = instance
+        self._changes = TableChanges(session, state_schema, instance)
 
     def load(self) -> Intent | None:
         """Return the intent that was left, None if there is none."""
@@ -54,8 +59,9 @@ class IntentStore:
             return None
         return left if left.position.is_same_transaction(transaction_position(transaction)) else None
 
-    def save(self, intent: Intent) -> None:
-        """Write the intent."""
+    def save(self, intent: Intent, tables: Collection[TableName]) -> None:
+        """Write the intent, and before it that the statement changes tables, by the primary's names."""
+        self._changes.note(tables, intent.position)
         self._session.execute(
             f"REPLACE INTO {self._table}"
             " (instance, file, pos, gtid, statement_hash, before_hash, statement, started_at)"

@@ -147,21 +147,18 @@ class ProofStore:
         )
         return number
 
-    def note_too_many(self, number: int, *, has_too_many: bool) -> None:
-        """Write if a run has stopped because too many rows differ."""
+    def note_too_many(self, number: int) -> None:
+        """Write that a run has stopped because too many rows differ. That holds until it has come to its end."""
         self._execute(
-            f"UPDATE {self._schema}.verify_run SET has_too_many = {int(has_too_many)} "
-            f"WHERE {self._is_ours} AND run_number = {number}"
+            f"UPDATE {self._schema}.verify_run SET has_too_many = 1 WHERE {self._is_ours} AND run_number = {number}"
         )
 
     def keep_only(self, tables: Collection[TableName]) -> None:
         """Delete what is known of all tables but these: the others were dropped, or are not replicated any more."""
-        names = self._names("verify_range") | self._names("verify_difference")
+        all_stored = ("verify_range", "verify_difference", "table_change")
+        names = {name for stored in all_stored for name in self._names(stored)}
         for name in sorted(names - set(tables)):
-            statements = (
-                f"DELETE FROM {self._schema}.{stored} WHERE {self._is_of(name)}"
-                for stored in ("verify_range", "verify_difference")
-            )
+            statements = (f"DELETE FROM {self._schema}.{stored} WHERE {self._is_of(name)}" for stored in all_stored)
             with self._lock:
                 self._session.execute_as_one([s.encode() for s in statements])
 
@@ -177,7 +174,7 @@ class ProofStore:
     def end_run(self, number: int, refused: dict[str, str]) -> None:
         """Write that all tables of a run are decided, except for those that could not be compared."""
         self._execute(
-            f"UPDATE {self._schema}.verify_run SET is_done = 1, ended_at = UTC_TIMESTAMP(6), "
+            f"UPDATE {self._schema}.verify_run SET is_done = 1, has_too_many = 0, ended_at = UTC_TIMESTAMP(6), "
             f"refused = {text_literal(json.dumps(refused))} WHERE {self._is_ours} AND run_number = {number}"
         )
 
@@ -241,22 +238,24 @@ class ProofStore:
         )
         statements = [statement]
         if proven.high is None:
+            # What the scrub has met since the run began may be in a part that was proven before.
+            former = (("verify_range", f"run_number < {number}"), ("verify_difference", f"NOT {self._met_in(number)}"))
             statements += [
-                f"DELETE FROM {self._schema}.{name} WHERE {self._is_of(table)} AND run_number < {number}"
-                for name in ("verify_range", "verify_difference")
+                f"DELETE FROM {self._schema}.{stored} WHERE {self._is_of(table)} AND {condition}"
+                for stored, condition in former
             ]
         with self._lock:
             self._session.execute_as_one([s.encode() for s in statements])
 
     def add_differences(self, number: int, differences: Sequence[Difference]) -> None:
-        """Write rows that differ; one that is already known is written again, unless a later run has written it."""
+        """Write rows that differ; one that is already known is written again."""
         if not differences:
             return
         self._execute(
             f"INSERT INTO {self._schema}.verify_difference (instance, schema_name, table_name, row_id, run_number, "
             "kind, key_values, row_hash, differing_columns, row_count, seen_file, seen_pos, seen_gtid, seen_at, "
             f"primary_row, secondary_row) VALUES {', '.join(self._values(number, d) for d in differences)} "
-            "ON DUPLICATE KEY UPDATE run_number = GREATEST(run_number, VALUES(run_number)), "
+            "ON DUPLICATE KEY UPDATE run_number = VALUES(run_number), "
             + ", ".join(f"{name} = VALUES({name})" for name in _CHANGED_COLUMNS)
         )
 
@@ -315,8 +314,8 @@ class ProofStore:
         return [self._difference(row) for row in rows]
 
     def difference_counts(self, number: int | None = None) -> dict[tuple[TableName, DifferenceKind], int]:
-        """Return the number of rows that differ, by table and kind; of one run, or of all."""
-        of_run = "" if number is None else f" AND run_number = {number}"
+        """Return the number of rows that differ, by table and kind: all, or those that were met since a run began."""
+        of_run = "" if number is None else f" AND {self._met_in(number)}"
         statement = (
             f"SELECT schema_name, table_name, kind, SUM(row_count) FROM {self._schema}.verify_difference "
             f"WHERE {self._is_ours}{of_run} GROUP BY schema_name, table_name, kind"
@@ -335,8 +334,12 @@ class ProofStore:
             f"SELECT schema_name, table_name, MIN(proven_at) AS at FROM {self._schema}.verify_range "
             f"WHERE {self._is_ours} GROUP BY schema_name, table_name ORDER BY at LIMIT 1"
         )
+        # A later run that came to its end, of all tables, has met what the one that stopped did not come to.
+        runs = f"{self._schema}.verify_run"
         stopped = (
-            f"SELECT has_too_many FROM {self._schema}.verify_run WHERE {self._is_ours} ORDER BY run_number DESC LIMIT 1"
+            f"SELECT COUNT(*) FROM {runs} AS a WHERE {self._is_ours} AND has_too_many = 1 AND NOT EXISTS "
+            f"(SELECT 1 FROM {runs} AS b WHERE {self._is_ours} AND b.is_done = 1 AND b.patterns = '' "
+            "AND b.run_number > a.run_number)"
         )
         row = self._session.row(
             f"SELECT ({differences}), ({stopped}), o.schema_name, o.table_name, "
@@ -375,6 +378,11 @@ class ProofStore:
                 hint=f"DELETE FROM {table} WHERE {self._is_ours};  -- on the secondary; then `replica verify "
                 "run` lists the rows that differ again",
             ) from error
+
+    def _met_in(self, number: int) -> str:
+        """Return the condition for the rows that a run has met, or another run since that one began."""
+        began = f"SELECT started_at FROM {self._schema}.verify_run WHERE {self._is_ours} AND run_number = {number}"
+        return f"(run_number = {number} OR seen_at >= ({began}))"
 
     @property
     def _is_ours(self) -> str:

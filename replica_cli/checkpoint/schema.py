@@ -91,6 +91,15 @@ _UNCOMPARED_TABLE = f"""
     PRIMARY KEY (instance, schema_name, table_name)
 """
 
+# The last DDL statement about each table, noted before it runs: what was compared before it does not count.
+_TABLE_CHANGE = f"""
+    instance {_NAME} NOT NULL,
+    schema_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    {_POSITION_COLUMNS.format("changed")},
+    PRIMARY KEY (instance, schema_name, table_name)
+"""
+
 # Changes of transactions that are prepared on the primary (XA), in chunks; deleted with their COMMIT or ROLLBACK.
 _XA_PREPARED = f"""
     instance {_NAME} NOT NULL,
@@ -201,6 +210,7 @@ _TABLES = {
     "transfer_progress": _TRANSFER_PROGRESS,
     "ddl_intent": _DDL_INTENT,
     "uncompared_table": _UNCOMPARED_TABLE,
+    "table_change": _TABLE_CHANGE,
     "xa_prepared": _XA_PREPARED,
     "stream_status": _STREAM_STATUS,
     "verify_run": _VERIFY_RUN,

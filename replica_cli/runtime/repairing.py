@@ -21,7 +21,7 @@ from replica_cli.core.selection import pattern_of
 from replica_cli.core.status import TableState
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.log_part import LogParts
-from replica_cli.runtime.verify_tables import read_named_tables
+from replica_cli.runtime.verify_tables import Instance, read_named_tables
 from replica_cli.verify.pairs import Pairs, PairSessions
 from replica_cli.verify.repair import PREPARATION, RepairedRow, RowRepair
 
@@ -94,7 +94,8 @@ class Repairer:
             proofs = ProofStore(sessions.state, settings.state_schema, server.name)
             pattern = pattern_of(wanted.tables) if wanted.tables else None
             names = proofs.differing_tables(pattern)
-            compared = read_named_tables(sessions.primary, sessions.state, settings.selection, names)
+            instance = Instance.of(settings, server, sessions.primary, sessions.state)
+            compared = read_named_tables(instance, names)
             return _Repair(self, wanted, sessions, proofs, compared).run(deadline, names)
 
 
@@ -138,6 +139,8 @@ class _Repair:
         saved = self._positions.load()
         refusal = _refusal(self._records.get(name), table, saved.position if saved else None)
         refusal = refusal or self._compared.refused.get(name, "")
+        if not refusal and name in self._compared.gone:
+            refusal = "the primary does not have the table any more: `replica verify run` forgets its rows"
         if refusal or table is None:
             self._refuse(differences, refusal)
             return

@@ -22,7 +22,7 @@ from replica_cli.core.wording import counted
 from replica_cli.logs import Tag, log
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.log_part import LogParts
-from replica_cli.runtime.verify_tables import read_compared_again, read_compared_tables
+from replica_cli.runtime.verify_tables import Instance, read_compared_again, read_compared_tables
 from replica_cli.stop import StopToken
 from replica_cli.verify.guard import limits_of
 from replica_cli.verify.run import Work, run
@@ -110,7 +110,7 @@ class Scrub:
             servers = (settings.primary, self._server, self._server)
             primary, secondary, state = (stack.enter_context(connect(each, settings.network)) for each in servers)
             store = ProofStore(state, *key, RunKind.SCRUB)
-            compared = read_compared_tables(primary, secondary, settings.selection, ())
+            compared = read_compared_tables(Instance.of(settings, self._server, primary, secondary), ())
             primary.close()
             last, identity = store.last_run(), compared.facts.identity
             is_resumed = last is not None and not last.is_done and last.source_identity == identity
@@ -118,7 +118,6 @@ class Scrub:
             known = sum(store.difference_counts().values())
             if known >= _MAX_DIFFERENCES:
                 return self._rest(store, number)
-            store.note_too_many(number, has_too_many=False)
             work = Work(
                 settings=settings,
                 server=self._server,
@@ -144,12 +143,12 @@ class Scrub:
                 return self._rest(store, number)
             undecided = {**compared.refused, **outcome.undecided}
             store.end_run(number, {str(name): reason for name, reason in undecided.items()})
-            store.keep_only({t.name for t in compared.tables} | compared.refused.keys())
+            store.keep_only(({t.name for t in compared.tables} | compared.refused.keys()) - outcome.gone)
         return _POLL_SECONDS
 
     def _rest(self, store: ProofStore, number: int) -> float:
         """Note that too many rows differ; return how long to wait for their repair."""
-        store.note_too_many(number, has_too_many=True)
+        store.note_too_many(number)
         log(
             logger, logging.WARNING, Tag.VERIFY, "%s known: the scrub rests for ten minutes",
             counted(_MAX_DIFFERENCES, "difference"), instance=self._server.name,

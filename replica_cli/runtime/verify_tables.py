@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from replica_cli.checkpoint.table_changes import TableChanges
 from replica_cli.core.selection import pattern_of
 from replica_cli.mysql.catalog.table_definitions import read_catalog, read_tables, selected_schemas
 from replica_cli.mysql.facts import read_facts
@@ -33,50 +34,75 @@ class ComparedTables:
         tables: the tables.
         refused: tables that cannot be compared, with the reasons.
         sequences: the sequences of MariaDB, which have no rows to compare.
+        gone: wanted tables that the primary does not have any more.
     """
 
     facts: ServerFacts
     tables: tuple[VerifiedTable, ...]
     refused: Mapping[TableName, str]
     sequences: tuple[TableName, ...] = ()
+    gone: frozenset[TableName] = frozenset()
 
 
-def read_compared_tables(
-    primary: Session, secondary: Session, selection: Selection, patterns: Sequence[str]
-) -> ComparedTables:
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The two servers of an instance, and what it replicates.
+
+    Attributes:
+        primary: a session to the primary.
+        secondary: a session to the secondary.
+        selection: the filters.
+        state_schema: where the state is on the secondary.
+        name: the name of the instance.
+    """
+
+    primary: Session
+    secondary: Session
+    selection: Selection
+    state_schema: str
+    name: str
+
+    @classmethod
+    def of(cls, settings: Settings, server: Server, primary: Session, secondary: Session) -> Self:
+        """Return the instance of a secondary."""
+        return cls(primary, secondary, settings.selection, settings.state_schema, server.name)
+
+
+def read_compared_tables(instance: Instance, patterns: Sequence[str]) -> ComparedTables:
     """Return the selected tables whose names match a pattern, all if there is no pattern. Raises ServerError."""
+    primary, selection = instance.primary, instance.selection
     wanted = pattern_of(tuple(patterns)) if patterns else None
     own = read_catalog(primary, selected_schemas(primary, selection))
     names = [name for name in own if selection.target(name) is not None and (wanted is None or wanted.match(str(name)))]
-    return _compared(primary, secondary, own, selection, names)
+    return _compared(instance, own, names)
 
 
 def read_compared_again(
     settings: Settings, server: Server, names: Sequence[TableName]
 ) -> dict[TableName, VerifiedTable | str]:
-    """Return how to compare some tables now, or why they cannot be compared. Raises ServerError."""
+    """Return how to compare some tables now, or why they cannot be compared; without those that are gone.
+
+    Raises ServerError.
+    """
     if not names:
         return {}
     with (
         connect(settings.primary, settings.network) as primary,
         connect(server, settings.network) as secondary,
     ):
-        compared = read_named_tables(primary, secondary, settings.selection, names)
+        compared = read_named_tables(Instance.of(settings, server, primary, secondary), names)
     return {**{t.name: t for t in compared.tables}, **compared.refused}
 
 
-def read_named_tables(
-    primary: Session, secondary: Session, selection: Selection, names: Sequence[TableName]
-) -> ComparedTables:
+def read_named_tables(instance: Instance, names: Sequence[TableName]) -> ComparedTables:
     """Return some tables, without those of the primary's tables that have nothing to do with them.
 
-    Those that the primary does not have are refused. Raises ServerError.
+    Raises ServerError.
     """
-    own = _with_parents(primary, names)
-    present = [name for name in names if name in own and selection.target(name) is not None]
-    compared = _compared(primary, secondary, own, selection, present)
-    gone = dict.fromkeys(set(names) - set(present), "the primary does not have the table any more")
-    return replace(compared, refused={**compared.refused, **gone})
+    own = _with_parents(instance.primary, names)
+    present = [name for name in names if name in own and instance.selection.target(name) is not None]
+    compared = _compared(instance, own, present)
+    return replace(compared, gone=frozenset(names) - frozenset(present))
 
 
 def _with_parents(primary: Session, names: Sequence[TableName]) -> dict[TableName, TableDefinition]:
@@ -93,12 +119,11 @@ def _with_parents(primary: Session, names: Sequence[TableName]) -> dict[TableNam
 
 
 def _compared(
-    primary: Session,
-    secondary: Session,
-    own: Mapping[TableName, TableDefinition],
-    selection: Selection,
-    names: Sequence[TableName],
+    instance: Instance, own: Mapping[TableName, TableDefinition], names: Sequence[TableName]
 ) -> ComparedTables:
+    primary, secondary, selection = instance.primary, instance.secondary, instance.selection
+    # A statement is noted before it runs, so what is read after this is not older than the notes.
+    changes = TableChanges(secondary, instance.state_schema, instance.name).load()
     facts = read_facts(primary)
     sides = Sides(primary.is_mariadb, secondary.is_mariadb)
     targets = {name: target for name in own if (target := selection.target(name)) is not None}
@@ -108,7 +133,7 @@ def _compared(
     for name in (name for name in names if name not in sequences):
         cascades = Cascades() if facts.logs_cascades else cascades_into(own[name], own, targets)
         try:
-            tables.append(plan_table(own[name], others.get(targets[name]), sides, cascades))
+            tables.append(plan_table(own[name], others.get(targets[name]), sides, cascades, changes.get(name, "")))
         except NotComparable as error:
             refused[name] = str(error)
     return ComparedTables(facts, tuple(tables), refused, sequences)

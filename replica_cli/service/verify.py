@@ -24,7 +24,7 @@ from replica_cli.mysql.session import connect
 from replica_cli.runtime.broken_state import explained
 from replica_cli.runtime.log_part import LogParts
 from replica_cli.runtime.start_checks import connect_both
-from replica_cli.runtime.verify_tables import read_compared_again, read_compared_tables
+from replica_cli.runtime.verify_tables import Instance, read_compared_again, read_compared_tables
 from replica_cli.service.compared_primary import check_primary
 from replica_cli.side_by_side import in_threads
 from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
@@ -34,7 +34,7 @@ from replica_cli.verify.pairs import Pairs, PairSessions, no_position
 from replica_cli.verify.run import Work, run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from replica_cli.checkpoint.proofs import Run
     from replica_cli.core.names import TableName
@@ -158,7 +158,9 @@ class _Run:
         resumed = self._resumed()
         patterns = resumed.patterns if resumed else self._request.tables
         plan = self._plan(patterns)
-        number = self._begin(resumed, plan.facts) if resumed else self._store.begin_run(patterns, plan.facts.identity)
+        if resumed:
+            self._check_same_primary(resumed, plan.facts)
+        number = resumed.number if resumed else self._store.begin_run(patterns, plan.facts.identity)
         progress = self._store.progress(number) if resumed else {}
         outcome, failure = None, None
         try:
@@ -167,13 +169,14 @@ class _Run:
             failure = Failure.of(error)
         undecided = {**plan.refused, **(outcome.undecided if outcome else {})}
         if outcome is not None and outcome.has_too_many:
-            self._store.note_too_many(number, has_too_many=True)
+            self._store.note_too_many(number)
         elif outcome is not None:
             self._store.end_run(number, {str(name): reason for name, reason in undecided.items()})
             if not patterns:
-                self._store.keep_only({t.name for t in plan.tables} | plan.refused.keys())
+                self._store.keep_only(({t.name for t in plan.tables} | plan.refused.keys()) - outcome.gone)
         is_stopped = outcome is None or outcome.has_too_many
-        verdicts = self._verdicts(number, plan, undecided, is_stopped=is_stopped)
+        names = ({t.name for t in plan.tables} | undecided.keys()) - (outcome.gone if outcome else frozenset())
+        verdicts = self._verdicts(number, names, undecided, is_stopped=is_stopped)
         return VerifyReport(self._server.name, verdicts, is_stopped=is_stopped, failure=failure)
 
     def _resumed(self) -> Run | None:
@@ -188,15 +191,12 @@ class _Run:
             )
         return last if self._request.mode is VerifyMode.RESUME else None
 
-    def _begin(self, run: Run, facts: ServerFacts) -> int:
-        """Begin to go on with a run; return its number."""
+    def _check_same_primary(self, run: Run, facts: ServerFacts) -> None:
         if run.source_identity != facts.identity:
             raise self._unfinished(
                 f"compared with another primary ({run.source_identity}, now {facts.identity})",
                 "`replica verify run --restart` begins again",
             )
-        self._store.note_too_many(run.number, has_too_many=False)
-        return run.number
 
     def _unfinished(self, reason: str, hint: str) -> UnfinishedVerification:
         return UnfinishedVerification(f"{self._server.name}: an earlier comparison {reason}", hint=hint)
@@ -208,7 +208,7 @@ class _Run:
             saved = PositionStore(secondary, settings.state_schema, self._server.name).load()
             if saved is None:
                 raise no_position(self._server)
-            plan = read_compared_tables(primary, secondary, settings.selection, patterns)
+            plan = read_compared_tables(Instance.of(settings, self._server, primary, secondary), patterns)
             check_primary(primary, settings, plan.facts, saved)
             notes = [unlimited_history(session) for session in (primary, secondary)]
         if plan.sequences:
@@ -242,13 +242,13 @@ class _Run:
         )
 
     def _verdicts(
-        self, number: int, plan: ComparedTables, undecided: Mapping[TableName, str], *, is_stopped: bool
+        self, number: int, names: Collection[TableName], undecided: Mapping[TableName, str], *, is_stopped: bool
     ) -> tuple[TableVerdict, ...]:
         progress = self._store.progress(number)
         positions = self._store.first_positions(number)
         counts = self._store.difference_counts(number)
         verdicts = []
-        for name in sorted({t.name for t in plan.tables} | undecided.keys()):
+        for name in sorted(names):
             done = progress.get(name)
             missing, extra, differs = (counts.get((name, kind), 0) for kind in DifferenceKind)
             reason = undecided.get(name, "")

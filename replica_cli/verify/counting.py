@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from replica_cli.core.reports.verify import TableVerdict
 from replica_cli.mysql.errnos import QUERY_TIMEOUTS, ServerError
 from replica_cli.side_by_side import side_by_side
-from replica_cli.verify.pairs import limit_queries, too_slow
+from replica_cli.verify.pairs import SnapshotExpired, limit_queries, too_slow
 from replica_cli.verify.sides import Side
 
 if TYPE_CHECKING:
@@ -58,17 +58,20 @@ def compare_counts(
             stop.wait(_BUSY_SECONDS)
             continue
         together = [waiting.popleft() for _ in range(min(len(waiting), _TABLES_AT_ONCE))]
-        deadline = time.monotonic() + _PAIR_SECONDS
         not_counted = []
-        with pairs.open(together, {}) as pair:
-            for table in together:
-                is_late = stop.is_set or time.monotonic() > deadline
-                verdict = None if is_late else _counted(pair, table, primary, secondary, snapshot_seconds)
-                if verdict is not None:
-                    verdicts.append(verdict)
-                    continue
-                not_counted.append(table)
-                attempts[table.name] += not is_late
+        try:
+            with pairs.open(together, {}, expiry=time.monotonic() + snapshot_seconds) as pair:
+                deadline = time.monotonic() + _PAIR_SECONDS
+                for table in together:
+                    is_late = stop.is_set or time.monotonic() > deadline
+                    verdict = None if is_late else _counted(pair, table, primary, secondary, snapshot_seconds)
+                    attempts[table.name] += not is_late
+                    if verdict is None:
+                        not_counted.append(table)
+                    else:
+                        verdicts.append(verdict)
+        except SnapshotExpired as error:
+            verdicts += [TableVerdict(table.name, undecided=str(error)) for table in together]
         for table in not_counted:
             if attempts[table.name] < _ATTEMPTS:
                 waiting.append(table)

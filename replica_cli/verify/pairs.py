@@ -15,6 +15,7 @@ was read of it counts only if the log then has no change of it after the snapsho
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,8 +66,16 @@ _NAMES, _BYTES = "SET NAMES utf8mb4", "SET NAMES binary"
 _SHORT_WAITS = "SET SESSION lock_wait_timeout = 5"
 # The servers join 61 tables at most.
 _JOINED_TABLES = 60
+_LOG_TOO_LONG = (
+    "the part of the primary's log that the secondary has not applied takes longer to read than a snapshot may live "
+    "(REPLICA_VERIFY_SNAPSHOT): run again when the stream has caught up"
+)
 # How many changed rows are kept for one pair.
 ROWS_LIMIT = 100_000
+
+
+class SnapshotExpired(Exception):
+    """A pair of snapshots has become too old before it was used; the text says why, if that is known."""
 
 
 class ReadLog(Protocol):
@@ -164,6 +173,7 @@ class Pairs:
         *,
         keeps_values: bool = False,
         waits: bool = True,
+        expiry: float = math.inf,
     ) -> Iterator[Pair]:
         """Open a pair of snapshots for some tables; both end with the context.
 
@@ -172,11 +182,13 @@ class Pairs:
             wanted: keys of rows of which it is wanted what the log says that they are on the secondary.
             keeps_values: keep the values of these rows too.
             waits: wait for the stream. Without it the secondary's position does not move.
+            expiry: the log has to be read until this monotonic time.
 
         Raises:
             PositionLost: there is no saved position, or the primary no longer has the log from it on.
             PrimaryReplaced: the saved position is one of another primary's log.
             Interrupted: a stop was requested.
+            SnapshotExpired: the log was not read in time.
             ServerError: a server does not answer.
         """
         for session in (self._primary, self._secondary):
@@ -203,6 +215,8 @@ class Pairs:
                 start = self._read_since or interval.low
                 for transaction in self._read_log(start, last, touched.wants):
                     touched.take(transaction)
+                    if time.monotonic() >= expiry:
+                        raise SnapshotExpired(_LOG_TOO_LONG)
                 self._read_since = start if touched.has_unknown_xa else None
             records = self._tables.load()
             touched.take_intent(intent)

@@ -27,10 +27,9 @@ from replica_cli.mysql.session import connect
 from replica_cli.side_by_side import in_threads
 from replica_cli.verify.guard import LoadGuard
 from replica_cli.verify.pace import Pace
-from replica_cli.verify.pairs import Pairs, PairSessions, limit_queries, too_slow
+from replica_cli.verify.pairs import Pairs, PairSessions, SnapshotExpired, limit_queries, too_slow
 from replica_cli.verify.table_run import TableRun
 from replica_cli.verify.walk import Limits
-from replica_cli.verify.whole import SnapshotExpired
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -87,6 +86,7 @@ class Work:
         report: takes the progress.
         on_difference: takes each difference.
         plan_again: reads the definitions of tables again; returns how to compare each, or why that is not possible.
+            Tables that are gone are left out.
         hold: returns why the run must wait besides the limits, an empty text if it need not.
         largest_first: begin with the largest tables; otherwise the order is that of the caller.
     """
@@ -112,10 +112,17 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: the tables that could not be decided with the reasons, and if it ended before its end."""
+    """How a run ended.
+
+    Attributes:
+        undecided: the tables that could not be decided, with the reasons.
+        has_too_many: it ended before its end, because too many rows differ.
+        gone: tables that were dropped meanwhile.
+    """
 
     undecided: Mapping[TableName, str]
     has_too_many: bool
+    gone: frozenset[TableName]
 
 
 def run(
@@ -134,14 +141,14 @@ def run(
         ReplicaError: a server does not answer, or the log cannot be read.
     """
     shared = _Shared(work, tables, progress, stop)
-    count = max(1, min(work.workers, len(tables)))
-    share = replace(work, rate=max(1, work.rate // count) if work.rate else 0)
+    count = max(1, min(work.workers, len(tables), work.rate or work.workers))
+    share = replace(work, rate=work.rate // count)
     with in_threads(partial(_work, share, shared) for _ in range(count)) as workers:
         pass
     shared.store_differences()
     for worker in workers:
         worker.result()
-    return Outcome(shared.undecided, shared.has_too_many)
+    return Outcome(shared.undecided, shared.has_too_many, frozenset(shared.gone))
 
 
 class _Shared:
@@ -159,6 +166,7 @@ class _Shared:
         self.stop = stop
         self.progress = progress
         self.undecided: dict[TableName, str] = {}
+        self.gone: set[TableName] = set()
         done = {name for name, p in progress.items() if p.is_at_end}
         ordered = sorted(tables, key=lambda t: -t.rows_estimated) if work.largest_first else tables
         self._waiting = deque(t for t in ordered if t.name not in done)
@@ -231,9 +239,7 @@ class _Shared:
             while len(self._samples) > 2 and now - self._samples[1][0] > _RATE_SECONDS:
                 self._samples.pop(0)
             if is_over:
-                self._proofs.pop(proof.table, None)
-                self._estimates.pop(proof.table, None)
-                self._done += 1
+                self._end(proof.table)
             else:
                 self._proofs[proof.table] = proof
             report = self._snapshot(now, waits_for)
@@ -243,9 +249,19 @@ class _Shared:
         """Note that a table cannot be compared."""
         with self._lock:
             self.undecided[name] = reason
-            self._proofs.pop(name, None)
-            self._estimates.pop(name, None)
-            self._done += 1
+            self._end(name)
+
+    def leave_out(self, name: TableName) -> None:
+        """Note that a table was dropped."""
+        self.forget_table(name)
+        with self._lock:
+            self.gone.add(name)
+            self._end(name)
+
+    def _end(self, name: TableName) -> None:
+        self._proofs.pop(name, None)
+        self._estimates.pop(name, None)
+        self._done += 1
 
     def store_differences(self) -> None:
         """Store the differences that were not stored yet."""
@@ -307,7 +323,7 @@ class _Worker:
             compared = [run for run in over if not run.undecided_reason]
             current = self._work.plan_again([run.table.name for run in compared])
             for run in compared:
-                if again := self._finish(run, current[run.table.name], beginnings, is_altered=run in altered):
+                if again := self._finish(run, current.get(run.table.name), beginnings, is_altered=run in altered):
                     runs.append(again)
 
     def _begin(self, table: VerifiedTable) -> TableRun:
@@ -321,13 +337,16 @@ class _Worker:
     def _finish(
         self,
         run: TableRun,
-        table: VerifiedTable | str,
+        table: VerifiedTable | str | None,
         beginnings: Counter[TableName],
         *,
         is_altered: bool,
     ) -> TableRun | None:
         """End a table, unless it was altered since its comparison began: then return one that begins again."""
         shared, name = self._shared, run.table.name
+        if table is None:
+            shared.leave_out(name)
+            return None
         if isinstance(table, str):
             shared.refuse(name, table)
             return None
@@ -359,12 +378,13 @@ class _Worker:
         work, shared = self._work, self._shared
         started_at = time.monotonic()
         expiry = started_at + work.settings.verify.snapshot_seconds
-        deadline = min(started_at + _GROUP_SECONDS, expiry)
         rows, is_idle = 0, True
         wanted = {run.table.name: run.restless for run in runs}
         current: list[TableRun] = list(runs)
         try:
-            with self._pairs.open([run.table for run in runs], wanted) as pair:
+            with self._pairs.open([run.table for run in runs], wanted, expiry=expiry) as pair:
+                # Reading the log may have taken its time.
+                deadline = min(time.monotonic() + _GROUP_SECONDS, expiry)
                 self._pace.begin()
                 for run in runs:
                     if time.monotonic() >= deadline or shared.is_over or 0 < work.rate <= rows or self._must_wait():
@@ -375,9 +395,13 @@ class _Worker:
                     shared.note(run, count)
                     rows += count
                     is_idle = is_idle and not count and not run.is_done
-        except SnapshotExpired:
-            current[0].give_up(too_slow(work.settings.verify.snapshot_seconds))
+        except SnapshotExpired as error:
+            for run in current:
+                run.give_up(str(error) or too_slow(work.settings.verify.snapshot_seconds))
         except ServerError as error:
+            if len(current) > 1 and error.errno in (*_ALTERED, ER_LOCK_WAIT_TIMEOUT):
+                # One of the tables is altered or locked; the others must not wait for it.
+                return [altered for run in current for altered in self._step([run])]
             if error.errno in _ALTERED:
                 return current
             self._note_error(error, current)

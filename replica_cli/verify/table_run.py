@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _FRUITLESS_PAIRS = 40
 _UNKNOWN_CHANGES = (
     f"in {_FRUITLESS_PAIRS} pairs of snapshots it was not known which of its rows were changed in between (statements, "
-    "XA transactions, cascades, or too many changes)"
+    "XA transactions, cascades, row images without all columns, or too many changes)"
 )
 _CHANGED = (
     "it has no transactions on the primary, and whenever a part of it was read, another session changed it meanwhile: "

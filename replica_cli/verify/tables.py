@@ -39,6 +39,7 @@ class VerifiedTable:
         rows_estimated: the primary's estimate of the number of rows.
         is_versioned: all versions of its rows are compared.
         has_snapshots: the primary can read it as of one moment. An engine without transactions cannot.
+        change: what identifies the last DDL statement about it, empty if there was none.
     """
 
     name: TableName
@@ -50,12 +51,13 @@ class VerifiedTable:
     rows_estimated: int = 0
     is_versioned: bool = False
     has_snapshots: bool = True
+    change: str = ""
 
     @cached_property
     def definition(self) -> str:
-        """Return a fingerprint of what is compared: another one means that the table was altered."""
+        """Return a fingerprint of what is compared: another one means that the table was altered or replaced."""
         edges = sorted(map(repr, self.cascades.edges))
-        texts = (self.primary.hashes_query(), self.secondary.hashes_query(), *edges)
+        texts = (self.primary.hashes_query(), self.secondary.hashes_query(), *edges, self.change)
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
     @property
@@ -104,6 +106,7 @@ def plan_table(
     secondary: TableDefinition | None,
     sides: Sides,
     cascades: Cascades,
+    change: str = "",
 ) -> VerifiedTable:
     """Return how to compare a table.
 
@@ -112,6 +115,7 @@ def plan_table(
         secondary: its definition on the secondary, None if the table does not exist there.
         sides: the flavours of the primary and of the secondary.
         cascades: the foreign keys that change its rows without row events of its own.
+        change: what identifies the last DDL statement about it.
 
     Raises:
         NotComparable: the tables cannot be compared.
@@ -164,6 +168,7 @@ def plan_table(
         primary.estimated_rows,
         primary.is_versioned and secondary.is_versioned,
         kind_of(primary.engine) is EngineKind.KEPT,
+        change,
     )
 
 

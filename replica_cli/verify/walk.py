@@ -152,6 +152,8 @@ class TableWalk:
         while not self._is_at_end and not is_over:
             rows += self._compare_chunk(comparison, limits.rows)
             is_over = limits.are_reached(rows)
+        if low == self._low and not self._is_at_end:
+            return Step(None, (), decided)
         high = None if self._is_at_end else self._low
         undecided = [key for key in comparison.within(low, high) if touched[key] is None and key not in self._pending]
         self._pending |= dict.fromkeys(undecided, 1)

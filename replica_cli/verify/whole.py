@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from replica_cli.core.verification import Difference, DifferenceKind, ProvenRange
 from replica_cli.side_by_side import side_by_side
 from replica_cli.sqlbuilder.rows.row_hashes import part_of_hash
+from replica_cli.verify.pairs import SnapshotExpired
 from replica_cli.verify.sides import Sums, sums_of
 from replica_cli.verify.walk import Step
 
@@ -30,10 +31,6 @@ _Answer = TypeVar("_Answer")
 _PARTS = 4096
 # About how many rows of each server are fetched at once.
 _FETCHED_ROWS = 20_000
-
-
-class SnapshotExpired(Exception):
-    """A pair of snapshots has become too old."""
 
 
 class WholeTable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -248,6 +249,110 @@ def test_foreign_keys_still_count_after_a_table_was_altered(replica: Replica) ->
     lines = slow.end().lines
     load.stop()
     assert [x for x in lines if x["type"] == "difference"] == []
+    stream.end(signal.SIGTERM)
+
+
+_PARTITIONS = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (2000), PARTITION p1 VALUES LESS THAN MAXVALUE)"
+REPLACED = {
+    "renamed": ("RENAME TABLE red TO grey, blue TO red, grey TO blue",),
+    "made again": (
+        "DROP TABLE red",
+        f"CREATE TABLE red (id INT PRIMARY KEY, n INT) {_PARTITIONS}",
+        "INSERT INTO red SELECT * FROM blue",
+    ),
+    "given a partition": ("ALTER TABLE red EXCHANGE PARTITION p0 WITH TABLE green",),
+}
+
+
+@pytest.mark.parametrize("way", ["live", "resumed"])
+@pytest.mark.parametrize("change", REPLACED)
+def test_a_table_that_is_replaced_by_an_equal_one_is_compared_again(replica: Replica, change: str, way: str) -> None:
+    names = {"red": _PARTITIONS, "blue": _PARTITIONS, "green": ""}
+    replica.on_primary(*(f"CREATE TABLE {name} (id INT PRIMARY KEY, n INT) {how}" for name, how in names.items()))
+    rows = {"red": 3000, "blue": 3000, "green": 1000}
+    for name, count in rows.items():
+        replica.on_primary(f"INSERT INTO {name} VALUES " + ",".join(f"({i},0)" for i in range(count)))
+    replica.run("transfer")
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+
+    def plant(*tables: str) -> None:
+        with replica.secondaries["db1"].session(replica.schema) as session:
+            for table in tables:
+                session.execute(f"UPDATE {table} SET n = 99 WHERE id = 5")
+
+    if change != "made again":
+        plant("blue", "green")
+    compared = replica.start("verify", "run", "--json", "--rate", "500", "--table", f"{replica.schema}.red")
+    wait_until(lambda: replica.state("SELECT COUNT(*) FROM verify_range")[0][0] >= 2, "some parts")
+    if way == "resumed":
+        compared.kill_all()
+    replica.on_primary(*REPLACED[change])
+    replica.wait_until_applied(stream)
+    if change == "made again":
+        plant("red")
+    ended = compared.end() if way == "live" else replica.start("verify", "run", "--json", "--resume").end()
+    assert [line["key"] for line in ended.lines if line["type"] == "difference"] == [{"id": "5"}]
+    assert ended.code == 3
+    stream.end(signal.SIGTERM)
+
+
+def test_what_the_scrub_has_met_meanwhile_is_not_forgotten(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE t (id INT PRIMARY KEY, n INT)")
+    replica.on_primary("INSERT INTO t VALUES " + ",".join(f"({i},0)" for i in range(6000)))
+    replica.run("transfer")
+    replica.settings |= {"REPLICA_VERIFY_RATE": "2000"}
+    compared = replica.start("verify", "run", "--json", "--rate", "1500")
+    wait_until(lambda: replica.state("SELECT COUNT(*) FROM verify_range")[0][0] >= 2, "some parts")
+    compared.kill_all()
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("UPDATE t SET n = -1 WHERE id BETWEEN 500 AND 509")
+    stream = replica.stream()
+    wait_until(lambda: replica.state("SELECT COUNT(*) FROM verify_difference") == [(10,)], "the scrub to find them")
+    stream.end(signal.SIGTERM)
+    assert verdicts(replica, "--resume", code=3)["t"] == (0, 0, 10)
+    assert replica.state("SELECT COUNT(*) FROM verify_difference") == [(10,)]
+
+
+def test_a_stopped_stream_with_a_long_log_is_not_waited_for_without_end(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE hot (id INT PRIMARY KEY, n INT, text VARCHAR(30))", "CREATE TABLE calm (id INT)")
+    replica.on_primary("INSERT INTO hot VALUES " + ",".join(f"({i},0,'x')" for i in range(1000)))
+    replica.run("transfer")
+    for _ in range(100):
+        replica.on_primary("UPDATE hot SET n = n + 1")
+    replica.settings |= {"REPLICA_VERIFY_SNAPSHOT": "1s"}
+    for words in ((), ("--count-only",)):
+        (secondary,) = run(replica, *words, code=1)[-1]["secondaries"]
+        reasons = {t["table"].partition(".")[2]: t["undecided"] for t in secondary["tables"]}
+        assert "run again when the stream has caught up" in reasons["hot"]
+    replica.settings |= {"REPLICA_VERIFY_SNAPSHOT": "60s"}
+    run(replica, code=0)
+
+
+def test_tables_that_are_dropped_or_locked_do_not_hold_up_the_others(replica: Replica) -> None:
+    names = [f"t{i}" for i in range(8)]
+    replica.on_primary(*(f"CREATE TABLE {name} (id INT PRIMARY KEY)" for name in names))
+    for name in names:
+        replica.on_primary(f"INSERT INTO {name} VALUES " + ",".join(f"({i})" for i in range(1500)))
+    replica.run("transfer")
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    compared = replica.start("verify", "run", "--json", "--rate", "500")
+    for name in names[2:]:
+        time.sleep(0.6)  # noqa: TID251 - one after another
+        replica.on_primary(f"DROP TABLE {name}")
+    ended = compared.end()
+    assert ended.code == 0, ended
+    (secondary,) = ended.lines[-1]["secondaries"]
+    tables = {t["table"].partition(".")[2]: t["rows"] for t in secondary["tables"]}
+    assert (tables["t0"], tables["t1"], "t7" in tables) == (1500, 1500, False)
+    replica.wait_until_applied(stream)
+    with replica.primary.session(replica.schema) as session:
+        session.execute("LOCK TABLES t0 WRITE")
+        compared = replica.start("verify", "run", "--json")
+        wait_until(lambda: replica.state("SELECT COUNT(*) FROM verify_range WHERE run_number > 1")[0][0], "the others")
+        session.execute("UNLOCK TABLES")
+    assert compared.end().code == 0
     stream.end(signal.SIGTERM)
 
 

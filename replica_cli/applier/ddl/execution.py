@@ -133,7 +133,7 @@ class DdlExecution:
         if earlier_intent is None:
             self._check_outcome(statement, parsed, transaction)
             intent = Intent(transaction_position(transaction), digest(statement), before, shown(parsed))
-            self._intents.save(intent)
+            self._intents.save(intent, self._names.selected(parsed))
         elif earlier_intent.before_hash != before and not (is_replacing or self._is_run_again(parsed, targets)):
             log(
                 logger, logging.INFO, Tag.INFO, "finished before the restart: %s", shown(parsed),
