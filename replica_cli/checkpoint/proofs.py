@@ -247,17 +247,19 @@ class ProofStore:
         with self._lock:
             self._session.execute_as_one([s.encode() for s in statements])
 
-    def add_differences(self, number: int, differences: Sequence[Difference]) -> None:
-        """Write rows that differ; one that is already known is written again."""
+    def add_differences(self, number: int, differences: Sequence[Difference]) -> int:
+        """Write rows that differ; one that is already known is written again. Return how many were not known."""
         if not differences:
-            return
-        self._execute(
+            return 0
+        changed = self._execute(
             f"INSERT INTO {self._schema}.verify_difference (instance, schema_name, table_name, row_id, run_number, "
             "kind, key_values, row_hash, differing_columns, row_count, seen_file, seen_pos, seen_gtid, seen_at, "
             f"primary_row, secondary_row) VALUES {', '.join(self._values(number, d) for d in differences)} "
             "ON DUPLICATE KEY UPDATE run_number = VALUES(run_number), "
             + ", ".join(f"{name} = VALUES({name})" for name in _CHANGED_COLUMNS)
         )
+        # The server counts one for a new row, and two for one that it changes.
+        return 2 * len(differences) - changed
 
     def _values(self, number: int, difference: Difference) -> str:
         d = difference
@@ -394,9 +396,9 @@ class ProofStore:
     def _key_of(self, table: TableName) -> str:
         return ", ".join(map(text_literal, (self._instance, table.schema, table.table)))
 
-    def _execute(self, statement: str) -> None:
+    def _execute(self, statement: str) -> int:
         with self._lock:
-            self._session.execute(statement)
+            return self._session.execute(statement)
 
 
 def _names_are(table: TableName) -> str:

@@ -86,6 +86,10 @@ class RepairStore:
             f"WHERE {self._is_ours} AND request_number = {number}"
         )
 
+    def cancel_all(self) -> None:
+        """Withdraw what a command has asked for that was killed."""
+        self._session.execute(f"UPDATE {self._schema}.repair_request SET is_wanted = 0 WHERE {self._is_ours}")
+
     def cancel(self, number: int) -> None:
         """Withdraw a repair that is not done. What is written stays written."""
         self._session.execute(

@@ -37,6 +37,11 @@ def is_verifying(session: Session, state_schema: str, instance: str) -> bool:
     return _holder(session, verify_lock_name(state_schema, instance)) is not None
 
 
+def is_repairing(session: Session, state_schema: str, instance: str) -> bool:
+    """Return True if a command holds the lock of a repair. Raises ServerError."""
+    return _holder(session, repair_lock_name(state_schema, instance)) is not None
+
+
 def _take(session: Session, name: str, refusal: str) -> None:
     row = session.row("SELECT GET_LOCK(%s, %s)", name, _PATIENCE_SECONDS)
     if row and row[0] == 1:

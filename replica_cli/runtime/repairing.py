@@ -19,6 +19,7 @@ from replica_cli.core.quarantine_texts import copy_advice
 from replica_cli.core.reports.repair import RepairOutcome
 from replica_cli.core.selection import pattern_of
 from replica_cli.core.status import TableState
+from replica_cli.mysql.errnos import ER_LOCK_WAIT_TIMEOUT, ServerError
 from replica_cli.mysql.session import connect
 from replica_cli.runtime.log_part import LogParts
 from replica_cli.runtime.verify_tables import Instance, read_named_tables
@@ -144,6 +145,15 @@ class _Repair:
         if refusal or table is None:
             self._refuse(differences, refusal)
             return
+        try:
+            self._repair_at(name, table, differences)
+        except ServerError as error:
+            if error.errno != ER_LOCK_WAIT_TIMEOUT:
+                raise
+            self._refuse(differences, f"another session has locked the table: {error.text}")
+
+    def _repair_at(self, name: TableName, table: VerifiedTable, differences: list[Difference]) -> None:
+        """Repair rows at the secondary's position, in the first pair of snapshots that tells what they are."""
         keys = {tuple(literal for _, literal in d.key) for d in differences}
         for attempts_left in reversed(range(_ATTEMPTS)):
             with self._pairs.open([table], {name: keys}, keeps_values=True, waits=False) as pair:

@@ -147,6 +147,8 @@ class _ToTheEnd:
     def repair(self, note: Callable[[str, str], None]) -> Failure | None:
         """Repair until all rows are done, or a stop is requested; return why rows are left."""
         self._check_primary()
+        # The lock of repairs is held, so no other command waits for an answer.
+        self._store.cancel_all()
         while not self._stop.is_set:
             if self._lock.try_acquire():
                 # After each step a stream that has started meanwhile can take the lock.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from replica_cli.core.reports.repair import RepairOutcome
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 # Rows are written as they are: what the primary has accepted is not checked again, and nothing cascades.
 PREPARATION = (b"SET SESSION foreign_key_checks = 0", b"SET NAMES binary")
+# Rows that have more are written one at a time. In SQL they are twice as long.
+_BYTES_AT_ONCE = 4 << 20
+_PACKET_MARGIN = 64
 _LATER = "it changes all the time, or the log does not tell what it was: try again"
 _CHANGED = "the table has no transactions on the primary, and was changed meanwhile: try again"
 
@@ -92,9 +96,19 @@ class RowRepair:
             rows = [RepairedRow(d, RepairOutcome.REFUSED, _LATER) for d in differences]
             self._commit_alone(rows)
             return rows
+        by_part = self._repair_by_hash if self._table.key is None else self._repair_by_key
+        if len(differences) > 1 and self._are_too_large(differences):
+            return [row for difference in differences for row in by_part(pair, [difference])]
+        return by_part(pair, differences)
+
+    def _are_too_large(self, differences: Sequence[Difference]) -> bool:
+        """Return True if the primary's rows together would need too much memory."""
+        if not self._primary.large_columns:
+            return False
         if self._table.key is None:
-            return self._repair_by_hash(pair, differences)
-        return self._repair_by_key(pair, differences)
+            return True
+        keys = [tuple(literal for _, literal in d.key) for d in differences]
+        return self._primary.large_bytes(keys) > _BYTES_AT_ONCE
 
     def _repair_by_key(self, pair: Pair, differences: Sequence[Difference]) -> list[RepairedRow]:
         by_key = {tuple(literal for _, literal in d.key): d for d in differences}
@@ -153,6 +167,8 @@ class RowRepair:
         rows = [wanted[key].values for key in keys if wanted[key].hash != ABSENT]
         if rows:
             statements.append(self._insert(rows))
+        if reason := self._why_too_long(statements):
+            return reason
         try:
             self._writer.execute_each(statements)
         except ServerError as error:
@@ -164,6 +180,18 @@ class RowRepair:
             if Counter(side.hashes_of(part).values()) != expected:
                 return "what the secondary stores is not equal to the primary's row"
         return ""
+
+    def _why_too_long(self, statements: Sequence[bytes]) -> str:
+        """Return why statements cannot be sent, empty if they can. The server would end the connection."""
+        longest = max(map(len, statements))
+        if longest + _PACKET_MARGIN <= self._packet_bytes:
+            return ""
+        return f"a statement of {longest} bytes is longer than max_allowed_packet of the secondary: raise it"
+
+    @cached_property
+    def _packet_bytes(self) -> int:
+        row = self._writer.row("SELECT @@max_allowed_packet")
+        return int(row[0]) if row else 0
 
     def _sides(
         self, keys: Sequence[KeyLiterals], wanted: Mapping[KeyLiterals, _Wanted]
@@ -226,7 +254,11 @@ class RowRepair:
                 return _LATER
             for row_hash, row in rows.items():
                 values = tuple(literal.encode("utf-8", "surrogateescape") for _, literal in row)
-                self._writer.execute(self._insert([values] * -more[row_hash]))
+                insert = self._insert([values])
+                if reason := self._why_too_long([insert]):
+                    return reason
+                for _ in range(-more[row_hash]):
+                    self._writer.execute(insert)
         except ServerError as error:
             if error.is_connection_lost:
                 raise

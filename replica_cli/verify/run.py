@@ -79,8 +79,8 @@ class Work:
         limits: when the run waits.
         workers: how many tables are compared at the same time.
         rate: how many rows a second are compared at most by all workers together, 0 for no limit.
-        max_differences: the run ends when it has met this number of rows that differ, 0 for no limit. Those that it has
-            met before an interruption do not count.
+        max_differences: the run ends when it has met this number of rows that differ and were not known before, 0 for
+            no limit.
         wants_rows: the differences contain the values of the rows.
         keeps_rows: the values are stored too.
         report: takes the progress.
@@ -175,14 +175,15 @@ class _Shared:
         self._done = len(done)
         self._rows = sum(p.row_count for p in progress.values())
         self._unstored: list[Difference] = []
-        self._differences = self._differences_before = self._stored_differences()
+        self._differences = self._stored_differences()
+        self._new_differences = 0
         self._proofs: dict[TableName, TableProof] = {}
         self._samples: list[tuple[float, int]] = [(time.monotonic(), self._rows)]
 
     @property
     def has_too_many(self) -> bool:
         """Return True if the run must end, because too many rows differ."""
-        return 0 < self._work.max_differences <= self._differences - self._differences_before
+        return 0 < self._work.max_differences <= self._new_differences
 
     @property
     def is_over(self) -> bool:
@@ -210,8 +211,9 @@ class _Shared:
         with self._lock:
             self._unstored.append(kept)
             self._differences += difference.count
-            # Rows with their values may be large.
-            if self._work.keeps_rows or len(self._unstored) >= _STORED_AT_ONCE:
+            # Rows with their values may be large. Only the store knows which of the differences are new.
+            left = self._work.max_differences - self._new_differences if self._work.max_differences else _STORED_AT_ONCE
+            if self._work.keeps_rows or len(self._unstored) >= min(left, _STORED_AT_ONCE):
                 self._store_differences()
         self._work.on_difference(difference)
         if self.has_too_many:
@@ -269,7 +271,7 @@ class _Shared:
             self._store_differences()
 
     def _store_differences(self) -> None:
-        self._work.proofs.add_differences(self._work.run_number, self._unstored)
+        self._new_differences += self._work.proofs.add_differences(self._work.run_number, self._unstored)
         self._unstored.clear()
 
     def _stored_differences(self) -> int:

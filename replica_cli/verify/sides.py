@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica_cli.core.errors import PrimaryError, SecondaryError
+from replica_cli.sqlbuilder.identifiers import quote
 from replica_cli.sqlbuilder.rows.chunks import boundary_query, is_one_of
 from replica_cli.sqlbuilder.rows.row_hashes import Joining, part_of_hash, sums_of_hash
 from replica_cli.verify.row_values import RowValues
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # How many keys one condition names.
 KEYS_AT_ONCE = 200
+# Types of values that may be larger than 64 KiB.
+_LARGE = frozenset({"mediumtext", "longtext", "mediumblob", "longblob", "json"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,20 @@ class Side:
         if self.table.joining is Joining.XOR_OF_BYTES:
             return XorSums(int(count or 0), int(first or "0", 16))
         return kind(int(count or 0), int(first or 0), int(second or 0))
+
+    @property
+    def large_columns(self) -> list[str]:
+        """Return the columns whose values may be larger than 64 KiB."""
+        return [c.column.name for c in self.table.columns if c.column.data_type in _LARGE]
+
+    def large_bytes(self, keys: Sequence[KeyLiterals]) -> int:
+        """Return how many bytes these columns have in the rows with one of some keys."""
+        lengths = "+".join(f"IFNULL(LENGTH({quote(name)}),0)" for name in self.large_columns)
+        total = 0
+        for part in conditions_of(self.key, keys):
+            ((count,),) = self._session.texts(f"SELECT SUM({lengths}) FROM {self.table.all_rows} WHERE {part}")
+            total += int(count or 0)
+        return total
 
     def count(self) -> int:
         """Return the number of rows of the table."""

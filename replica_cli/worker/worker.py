@@ -20,6 +20,7 @@ from replica_cli.checkpoint.filters import accept_filters
 from replica_cli.checkpoint.lock import FormerWriter, work_of
 from replica_cli.checkpoint.repairs import RepairStore
 from replica_cli.checkpoint.table_records import QuarantineCause
+from replica_cli.checkpoint.verify_lock import is_repairing
 from replica_cli.core.errors import (
     ApplyRefused,
     CorruptEvent,
@@ -333,6 +334,10 @@ class Worker:
         store = RepairStore(sessions.catalog, self._settings.state_schema, self._server.name)
         wanted = store.wanted()
         if wanted is None:
+            return
+        if not is_repairing(sessions.catalog, self._settings.state_schema, self._server.name):
+            # The command was killed. Rows that were found to differ since then were never agreed to.
+            store.cancel(wanted.number)
             return
         from replica_cli.runtime.repairing import Repairer  # noqa: PLC0415 - worker/preload.py loads it before
 

@@ -245,3 +245,67 @@ def test_a_quarantined_table_is_left_out(replica: Replica) -> None:
     ended = replica.run(*REPAIR, code=14)
     assert "quarantined" in ended.stdout
     stream.end(signal.SIGTERM)
+
+
+def test_what_a_killed_repair_has_asked_for_is_not_done_later(replica: Replica) -> None:
+    stream = started(replica)
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("UPDATE item SET name = 'changed' WHERE id = 5")
+    run(replica, code=3)
+    replica.run("pause")
+    repair = replica.start(*REPAIR)
+    wait_until(lambda: replica.state("SELECT 1 FROM repair_request WHERE is_wanted = 1"), "the request")
+    repair.kill_all()
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("UPDATE item SET name = 'changed' WHERE id = 6")
+    run(replica, code=3)
+    replica.run("resume")
+    replica.wait_until_applied(stream)
+    assert verdicts(replica, code=3)["item"] == (0, 0, 2)
+    replica.run(*REPAIR)
+    assert verdicts(replica, code=0) == {}
+    stream.end(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("way", ["streaming", "stopped"])
+def test_a_locked_table_does_not_keep_others_from_being_repaired(replica: Replica, way: str) -> None:
+    stream = started(replica)
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("UPDATE item SET name = 'changed' WHERE id = 5")
+        session.execute("DELETE FROM line WHERE number = 5")
+    run(replica, code=3)
+    if way == "stopped":
+        stream.end(signal.SIGTERM)
+    with replica.primary.session(replica.schema) as session:
+        session.execute("LOCK TABLES item WRITE")
+        (report,) = replica.run(*REPAIR, "--json", code=14).document["secondaries"]
+        session.execute("UNLOCK TABLES")
+    tables = {t["table"].partition(".")[2]: t for t in report["tables"]}
+    assert (tables["line"]["written"], tables["item"]["refused"]) == (1, 1)
+    assert "another session has locked the table" in tables["item"]["reason"]
+    replica.run(*REPAIR)
+    assert verdicts(replica, code=0) == {}
+    if way == "streaming":
+        stream.end(signal.SIGTERM)
+
+
+def test_rows_that_are_too_large_together_are_repaired_one_by_one(replica: Replica) -> None:
+    replica.on_primary("CREATE TABLE big (id INT PRIMARY KEY, data LONGBLOB)", "CREATE TABLE keyless (data LONGTEXT)")
+    for i in range(60):
+        replica.on_primary(f"INSERT INTO big VALUES ({i}, REPEAT('x{i}', 100000))")
+    replica.on_primary("INSERT INTO keyless SELECT CONVERT(data USING latin1) FROM big WHERE id < 10")
+    replica.on_primary("INSERT INTO big VALUES (100, REPEAT(x'FF00', 1500000))")
+    replica.run("transfer")
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("UPDATE big SET data = 'y'")
+        session.execute("DELETE FROM keyless")
+        session.execute("SET GLOBAL max_allowed_packet = 4194304")
+    run(replica, code=3)
+    (report,) = replica.run(*REPAIR, "--json", code=14).document["secondaries"]
+    tables = {t["table"].partition(".")[2]: t for t in report["tables"]}
+    assert (tables["big"]["written"], tables["big"]["refused"], tables["keyless"]["written"]) == (60, 1, 10)
+    assert "max_allowed_packet" in tables["big"]["reason"]
+    with replica.secondaries["db1"].session() as session:
+        session.execute("SET GLOBAL max_allowed_packet = 67108864")
+    replica.run(*REPAIR)
+    replica.assert_equal()
