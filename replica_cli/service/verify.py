@@ -28,7 +28,7 @@ from replica_cli.runtime.verify_tables import Instance, read_compared_again, rea
 from replica_cli.service.compared_primary import check_primary
 from replica_cli.side_by_side import in_threads
 from replica_cli.supervisor.signals import calling_at_stop, stopping_on_signals
-from replica_cli.verify.counting import compare_counts
+from replica_cli.verify.counting import Counting
 from replica_cli.verify.guard import LoadGuard, limits_of, unlimited_history
 from replica_cli.verify.pairs import Pairs, PairSessions, no_position
 from replica_cli.verify.run import Work, run
@@ -145,10 +145,10 @@ class _Run:
             sessions = PairSessions.of(primary, secondary, state, *key)
             pairs = Pairs(sessions, plan.facts, LogParts(settings, plan.facts).read, stop)
             guard = LoadGuard(primary, state, BeatStore(state, *key), limits_of(settings.verify))
-            verdicts = compare_counts(
-                pairs, plan.tables, primary, secondary, stop,
-                snapshot_seconds=settings.verify.snapshot_seconds, reason_to_wait=guard.reason,
-            )  # fmt: skip
+            counting = Counting(
+                pairs, primary, secondary, stop, settings.verify.snapshot_seconds, reason_to_wait=guard.reason
+            )
+            verdicts = counting.compare(plan.tables)
         verdicts += [TableVerdict(name, undecided=reason) for name, reason in plan.refused.items()]
         ordered = tuple(sorted(verdicts, key=lambda v: v.table))
         return VerifyReport(self._server.name, ordered, is_stopped=stop.is_set, is_count_only=True)

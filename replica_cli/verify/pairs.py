@@ -10,7 +10,8 @@ in both snapshots at once, and from then on DDL waits for the end of the pair, a
 a table. The log tells of DDL between a snapshot and that moment.
 
 A table on the primary whose engine has no transactions has no snapshots either: each query shows its rows of now. What
-was read of it counts only if the log then has no change of it after the snapshot.
+was read of it counts only if the log then has no change of it after the snapshot. Before the read and after it, the
+pair waits for the sessions that write the table: so the log has what they have written, and the table shows it.
 """
 
 from __future__ import annotations
@@ -199,6 +200,8 @@ class Pairs:
             shown, end = open_snapshot_between(self._primary, self._facts, self._stop, by_gtid=by_gtid)
             names = [pair for table in tables for pair in table.names]
             _hold(self._primary, (own for own, _ in names))
+            for table in tables:
+                self._wait_for_writers(table)
             held = self._end_of_log(by_gtid=by_gtid)
             if waits:
                 self._wait_for(end)
@@ -239,9 +242,19 @@ class Pairs:
             return end_with_gtids(self._primary, self._facts)
         return log_end(self._primary, has_gtids=self._facts.has_gtids)
 
+    def _wait_for_writers(self, table: VerifiedTable) -> None:
+        """Wait until no session writes a table without snapshots.
+
+        A writer shows its rows when it unlocks the table, which may be long after they are in the log: it waits for the
+        answer of a semi-synchronous replica before. Other engines show rows that are not in the log yet.
+        """
+        if not table.has_snapshots:
+            self._primary.execute(f"SELECT 1 FROM {quote_table(table.name)} WHERE FALSE FOR UPDATE")
+
     def _has_changed(self, end: Position, table: VerifiedTable) -> bool:
         if table.has_snapshots:
             return False
+        self._wait_for_writers(table)
         self._primary.post(_NAMES)
         now = self._end_of_log(by_gtid=not end.file)
         self._primary.post(_BYTES)

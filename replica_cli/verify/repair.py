@@ -270,7 +270,12 @@ class RowRepair:
 
     def _commit_unless_changed(self, pair: Pair, rows: list[RepairedRow]) -> list[RepairedRow]:
         """Commit the open transaction, unless the primary's rows that were read are not those of the snapshot."""
-        if pair.has_changed(self._table):
+        try:
+            has_changed = pair.has_changed(self._table)
+        except BaseException:
+            self._writer.rollback()
+            raise
+        if has_changed:
             self._writer.rollback()
             rows = [RepairedRow(row.difference, RepairOutcome.REFUSED, _CHANGED) for row in rows]
             self._writer.begin()

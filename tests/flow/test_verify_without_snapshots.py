@@ -5,16 +5,18 @@ from __future__ import annotations
 import random
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.flow.test_verify import run
-from tests.support.command import Load
+from tests.support.command import Load, wait_until
 
 if TYPE_CHECKING:
     from replica_cli.mysql.session import Session
     from tests.support.command import Replica
+    from tests.support.servers import ServerFactory
 
 pytestmark = pytest.mark.every_flavour
 
@@ -79,3 +81,49 @@ def test_an_engine_without_transactions_on_the_secondary_is_refused_by_name(repl
     lines = replica.start("verify", "run", "--json").end().lines
     (secondary,) = lines[-1]["secondaries"]
     assert "MyISAM, which has no transactions: `replica drift check --sql" in secondary["tables"][0]["undecided"]
+
+
+_SEMI_SYNC = {
+    True: (
+        "SET GLOBAL rpl_semi_sync_master_timeout=15000",
+        "SET GLOBAL rpl_semi_sync_master_wait_no_slave=1",
+        "SET GLOBAL rpl_semi_sync_master_enabled=1",
+    ),
+    False: (
+        "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'",
+        "SET GLOBAL rpl_semi_sync_source_timeout=15000",
+        "SET GLOBAL rpl_semi_sync_source_wait_no_replica=1",
+        "SET GLOBAL rpl_semi_sync_source_enabled=1",
+    ),
+}
+
+
+def test_rows_that_are_in_the_log_and_not_shown_yet_are_not_called_extra(
+    replica: Replica, server_factory: ServerFactory
+) -> None:
+    flavour, _, version = str(replica.primary.binary).partition(":")
+    replica.primary = server_factory(flavour, version)
+    replica.on_primary("CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, n INT) ENGINE=MyISAM")
+    replica.on_primary("INSERT INTO a (n) VALUES " + ",".join(f"({i})" for i in range(3000)))
+    replica.run("transfer")
+    stream = replica.stream()
+    replica.wait_until_applied(stream)
+    with replica.primary.session() as session:
+        for statement in _SEMI_SYNC[session.is_mariadb]:
+            session.execute(statement)
+
+    def is_applied() -> bool:
+        with replica.secondaries["db1"].session(replica.schema) as session:
+            return session.row("SELECT COUNT(*) FROM a") == (3003,)
+
+    with ThreadPoolExecutor() as pool:
+        # It waits for the answer of a replica that does not exist. Meanwhile other sessions do not see its rows.
+        inserted = pool.submit(replica.on_primary, "INSERT INTO a (n) VALUES (7), (8), (9)")
+        wait_until(is_applied, "the rows on the secondary")
+        for words in ((), ("--count-only",)):
+            ended = replica.start("verify", "run", "--json", *words).end()
+            (secondary,) = ended.lines[-1]["secondaries"]
+            assert [t for t in secondary["tables"] if t["extra"]] == [], ended
+        inserted.result(60)
+    run(replica, code=0)
+    stream.end(signal.SIGTERM)
