@@ -96,14 +96,12 @@ class ProofSummary:
         oldest: the table of which a part was proven the longest time ago, None if no table was compared.
         oldest_age_seconds: how long ago that was, by the secondary's clock.
         has_too_many: the last run stopped because too many rows differ.
-        proven: the tables that were compared to their ends.
     """
 
     differences: int = 0
     oldest: TableName | None = None
     oldest_age_seconds: float | None = None
     has_too_many: bool = False
-    proven: frozenset[TableName] = frozenset()
 
 
 class ProofStore:
@@ -352,8 +350,11 @@ class ProofStore:
             return ProofSummary()
         count, has_too_many, schema, table, age = row
         name = None if schema is None else TableName(_text(schema), _text(table))
-        proven = frozenset(self._names("verify_range", "high_key IS NULL"))
-        return ProofSummary(int(count), name, None if age is None else int(age) / 1e6, bool(has_too_many), proven)
+        return ProofSummary(int(count), name, None if age is None else int(age) / 1e6, bool(has_too_many))
+
+    def proven(self) -> set[TableName]:
+        """Return the tables that were compared to their ends."""
+        return self._names("verify_range", "high_key IS NULL")
 
     def proofs(self) -> list[ProvenTable]:
         """Return what is proven of each table, by name."""

@@ -199,7 +199,7 @@ def check_quarantine(state: InstanceState, instance: str, *, gone: Collection[Ta
 
 
 def check_rows(
-    state: InstanceState, instance: str, max_age_seconds: float, tables: Collection[TableName] = ()
+    state: InstanceState, instance: str, max_age_seconds: float, unproven: Collection[TableName] = ()
 ) -> HealthCheck | None:
     """Check that no row is known to differ, and that no table was proven too long ago.
 
@@ -207,7 +207,7 @@ def check_rows(
         state: the state of the instance.
         instance: its name.
         max_age_seconds: how old a proof may be, 0 for no limit. With a limit each table must have a proof.
-        tables: the replicated tables, as far as they are known.
+        unproven: the replicated tables that have none, as far as they are known.
 
     Returns:
         None if no rows were compared yet and none have to be.
@@ -224,11 +224,11 @@ def check_rows(
     message = "no row is known to differ"
     if proofs.oldest_age_seconds is not None:
         message += f"; {proofs.oldest} was proven {duration(proofs.oldest_age_seconds)} ago"
-    doubt, hint = _doubt(proofs, max_age_seconds, tables)
+    doubt, hint = _doubt(proofs, max_age_seconds, unproven)
     return HealthCheck("rows", WARNING if doubt else OK, doubt or message, hint, 0, "rows", instance)
 
 
-def _doubt(proofs: ProofSummary, max_age_seconds: float, tables: Collection[TableName]) -> tuple[str, str]:
+def _doubt(proofs: ProofSummary, max_age_seconds: float, unproven: Collection[TableName]) -> tuple[str, str]:
     """Return why rows may differ although none is known to, and what to do; empty texts if they may not."""
     if proofs.has_too_many:
         message = "the last comparison stopped because too many rows differed: other rows may differ too"
@@ -237,9 +237,9 @@ def _doubt(proofs: ProofSummary, max_age_seconds: float, tables: Collection[Tabl
         return "", ""
     if proofs.oldest_age_seconds is None:
         return "no rows were compared yet", "`replica verify run`"
-    if unproven := sorted(set(tables) - proofs.proven):
+    if unproven:
         hint = "`replica verify run`; `replica verify show` tells why a table could not be compared"
-        return f"not proven yet: {_name_list([str(name) for name in unproven])}", hint
+        return f"not proven yet: {_name_list([str(name) for name in sorted(unproven)])}", hint
     if proofs.oldest_age_seconds > max_age_seconds:
         age, limit = duration(proofs.oldest_age_seconds), duration(max_age_seconds)
         return f"{proofs.oldest} was proven {age} ago, more than {limit}", "`replica verify run`"

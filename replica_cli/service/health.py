@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from replica_cli.checkpoint.proofs import ProofStore
 from replica_cli.core.errors import ReplicaError
 from replica_cli.core.reports.health import HealthCheck, HealthLevel, HealthReport
 from replica_cli.core.settings import EngineChoice
@@ -115,6 +116,9 @@ def _state_checks(
         yield HealthCheck("state", HealthLevel.UNKNOWN, message, error.hint or "", instance=instance)
         return
     state, primary_view = view.state, view.primary
+    unproven: Collection[TableName] = ()
+    if settings.verify.max_age_seconds and state.proofs is not None:
+        unproven = set(tables) - ProofStore(session, settings.state_schema, instance).proven()
     distance = measure(primary_view, state, oldest=view.oldest, is_lost=view.is_lost)
     checks = [
         check_position(primary_view, state, instance, error=view.error),
@@ -124,7 +128,7 @@ def _state_checks(
         check_moving(session, settings.state_schema, state, distance, instance),
         check_quarantine(state, instance, gone=primary.lacks([t.name for t in state.quarantined])),
         check_transfer(state, instance),
-        check_rows(state, instance, settings.verify.max_age_seconds, tables),
+        check_rows(state, instance, settings.verify.max_age_seconds, unproven),
         None if view.is_lost else check_retention(primary_view, state, instance),
     ]
     answered = {check.name for check in checks if check is not None and check.level is not HealthLevel.UNKNOWN}

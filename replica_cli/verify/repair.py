@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from replica_cli.core.reports.repair import RepairOutcome
-from replica_cli.mysql.errnos import ServerError
+from replica_cli.mysql.errnos import DUPLICATES, ServerError
 from replica_cli.sqlbuilder.identifiers import quote, quote_table
 from replica_cli.sqlbuilder.rows.chunks import is_one_of
 from replica_cli.verify.sides import Side, in_order
@@ -61,6 +61,14 @@ class _Wanted:
     is_by_log: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why rows cannot be written. `is_clash`: another row of the secondary has one of their unique values."""
+
+    reason: str
+    is_clash: bool = False
+
+
 class RowRepair:
     """Repairs rows of one table. The sessions of the pair have their snapshots open."""
 
@@ -93,9 +101,7 @@ class RowRepair:
             ServerError: a server does not answer.
         """
         if self._table.name in pair.touched.uncertain:
-            rows = [RepairedRow(d, RepairOutcome.REFUSED, _LATER) for d in differences]
-            self._commit_alone(rows)
-            return rows
+            return self._refuse(differences, _LATER)
         by_part = self._repair_by_hash if self._table.key is None else self._repair_by_key
         if len(differences) > 1 and self._are_too_large(differences):
             return [row for difference in differences for row in by_part(pair, [difference])]
@@ -111,6 +117,27 @@ class RowRepair:
         return self._primary.large_bytes(keys) > _BYTES_AT_ONCE
 
     def _repair_by_key(self, pair: Pair, differences: Sequence[Difference]) -> list[RepairedRow]:
+        rows, refusal = self._replace(pair, differences)
+        if refusal is None:
+            return rows
+        if len(differences) == 1:
+            return self._refuse(differences, refusal.reason)
+        # One row must not keep the others from being repaired. Those that exchange unique values need each other.
+        clashing = []
+        for difference in differences:
+            done, refusal = self._replace(pair, [difference])
+            rows += done
+            if refusal is not None and refusal.is_clash:
+                clashing.append(difference)
+            elif refusal is not None:
+                rows += self._refuse([difference], refusal.reason)
+        if clashing:
+            done, refusal = self._replace(pair, clashing)
+            rows += done if refusal is None else self._refuse(clashing, refusal.reason)
+        return rows
+
+    def _replace(self, pair: Pair, differences: Sequence[Difference]) -> tuple[list[RepairedRow], _Refusal | None]:
+        """Replace rows by the wanted ones, and commit; or return why they cannot be written, with nothing done."""
         by_key = {tuple(literal for _, literal in d.key): d for d in differences}
         keys = in_order(by_key)
         wanted = self._wanted(pair, keys)
@@ -125,19 +152,21 @@ class RowRepair:
                     rows.append(RepairedRow(by_key[key], RepairOutcome.VANISHED))
                 else:
                     to_write.append(key)
-            reason = self._write(to_write, wanted)
+            refusal = self._write(to_write, wanted)
         except BaseException:
             self._writer.rollback()
             raise
-        if reason:
+        if refusal is not None:
             self._writer.rollback()
-            if len(to_write) > 1:
-                # One row must not keep the others from being repaired.
-                return [row for key in keys for row in self._repair_by_key(pair, [by_key[key]])]
-            self._writer.begin()
-        outcome = RepairOutcome.REFUSED if reason else RepairOutcome.WRITTEN
-        rows += [RepairedRow(by_key[key], outcome, reason) for key in to_write]
-        return self._commit_unless_changed(pair, rows)
+            return [], refusal
+        rows += [RepairedRow(by_key[key], RepairOutcome.WRITTEN) for key in to_write]
+        return self._commit_unless_changed(pair, rows), None
+
+    def _refuse(self, differences: Sequence[Difference], reason: str) -> list[RepairedRow]:
+        rows = [RepairedRow(d, RepairOutcome.REFUSED, reason) for d in differences]
+        self._writer.begin()
+        self._commit(rows)
+        return rows
 
     def _wanted(self, pair: Pair, keys: Sequence[KeyLiterals]) -> dict[KeyLiterals, _Wanted]:
         """Return what the rows have to become; a row is left out if that is not known."""
@@ -158,28 +187,28 @@ class RowRepair:
                 wanted[key] = _Wanted(hashes.get(key, ABSENT), row_values)
         return wanted
 
-    def _write(self, keys: Sequence[KeyLiterals], wanted: Mapping[KeyLiterals, _Wanted]) -> str:
-        """Write rows in the open transaction; return why they cannot be written, empty if they are as wanted."""
+    def _write(self, keys: Sequence[KeyLiterals], wanted: Mapping[KeyLiterals, _Wanted]) -> _Refusal | None:
+        """Write rows in the open transaction; return why they cannot be written, None if they are as wanted."""
         if not keys:
-            return ""
+            return None
         target = quote_table(self._table.secondary.name)
         statements = [f"DELETE FROM {target} WHERE {is_one_of(self._secondary.key, keys)}".encode()]
         rows = [wanted[key].values for key in keys if wanted[key].hash != ABSENT]
         if rows:
             statements.append(self._insert(rows))
         if reason := self._why_too_long(statements):
-            return reason
+            return _Refusal(reason)
         try:
             self._writer.execute_each(statements)
         except ServerError as error:
             if error.is_connection_lost:
                 raise
-            return f"the secondary refuses it: {error.text}"
+            return _Refusal(f"the secondary refuses it: {error.text}", is_clash=error.errno in DUPLICATES)
         for side, part in self._sides(keys, wanted):
             expected = Counter(wanted[key].hash for key in part if wanted[key].hash != ABSENT)
             if Counter(side.hashes_of(part).values()) != expected:
-                return "what the secondary stores is not equal to the primary's row"
-        return ""
+                return _Refusal("what the secondary stores is not equal to the primary's row")
+        return None
 
     def _why_too_long(self, statements: Sequence[bytes]) -> str:
         """Return why statements cannot be sent, empty if they can. The server would end the connection."""
@@ -281,7 +310,3 @@ class RowRepair:
             self._writer.begin()
         self._commit(rows)
         return rows
-
-    def _commit_alone(self, rows: Sequence[RepairedRow]) -> None:
-        self._writer.begin()
-        self._commit(rows)

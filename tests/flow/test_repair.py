@@ -230,6 +230,28 @@ def test_a_row_that_cannot_be_written_is_refused_and_stays_known(replica: Replic
     stream.end(signal.SIGTERM)
 
 
+def test_rows_that_exchange_unique_values_are_written_together(replica: Replica) -> None:
+    replica.on_primary(
+        "CREATE TABLE mail (id INT PRIMARY KEY, address VARCHAR(40) UNIQUE)",
+        "INSERT INTO mail VALUES (1, 'a'), (2, 'b'), (3, 'cccccccccccccc')",
+    )
+    replica.run("transfer")
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("UPDATE mail SET address = IF(id = 3, 'c', CONCAT('x', id))")
+        session.execute("UPDATE mail SET address = 'b' WHERE id = 1")
+        session.execute("UPDATE mail SET address = 'a' WHERE id = 2")
+        # Row 3 does not fit any more. The others must not wait for it.
+        session.execute("ALTER TABLE mail MODIFY address VARCHAR(10)")
+    run(replica, code=3)
+    (report,) = replica.run(*REPAIR, "--json", code=14).document["secondaries"]
+    assert [(t["written"], t["refused"]) for t in report["tables"]] == [(2, 1)]
+    assert "too long" in report["tables"][0]["reason"]
+    with replica.secondaries["db1"].session(replica.schema) as session:
+        session.execute("ALTER TABLE mail MODIFY address VARCHAR(40)")
+    replica.run(*REPAIR)
+    replica.assert_equal()
+
+
 def test_a_quarantined_table_is_left_out(replica: Replica) -> None:
     stream = started(replica)
     with replica.secondaries["db1"].session(replica.schema) as session:
