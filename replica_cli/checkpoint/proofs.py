@@ -60,7 +60,6 @@ class Run:
         patterns: the patterns of the tables that it compares, empty for all.
         source_identity: the primary with which it compares.
         is_done: all of its tables are decided.
-        has_too_many: it stopped because too many rows differ.
         refused: the tables that could not be compared, with the reasons.
         started_at: when it began, in UTC.
         ended_at: when it ended, None if it did not end.
@@ -70,7 +69,6 @@ class Run:
     patterns: tuple[str, ...]
     source_identity: str
     is_done: bool
-    has_too_many: bool = False
     refused: dict[str, str] = field(default_factory=dict)
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -95,7 +93,7 @@ class ProofSummary:
         differences: the number of rows that differ.
         oldest: the table of which a part was proven the longest time ago, None if no table was compared.
         oldest_age_seconds: how long ago that was, by the secondary's clock.
-        has_too_many: the last run stopped because too many rows differ.
+        has_too_many: a run stopped because too many rows differ, and no run has come to its end since.
     """
 
     differences: int = 0
@@ -117,18 +115,15 @@ class ProofStore:
     def last_run(self) -> Run | None:
         """Return the last run, None if there was none."""
         row = self._session.row(
-            "SELECT run_number, patterns, source_identity, is_done, has_too_many, refused, started_at, ended_at "
+            "SELECT run_number, patterns, source_identity, is_done, refused, started_at, ended_at "
             f"FROM {self._schema}.verify_run WHERE {self._is_ours} AND kind = '{self._kind}'"
         )
         if row is None:
             return None
-        number, patterns, identity, is_done, has_too_many, refused, started_at, ended_at = row
+        number, patterns, identity, is_done, refused, started_at, ended_at = row
         names = tuple(str(patterns).split("\n")) if patterns else ()
         reasons = json.loads(str(refused)) if refused else {}
-        return Run(
-            int(number), names, str(identity), bool(is_done), bool(has_too_many), reasons, _utc(started_at),
-            _utc(ended_at),
-        )  # fmt: skip
+        return Run(int(number), names, str(identity), bool(is_done), reasons, _utc(started_at), _utc(ended_at))
 
     def begin_run(self, patterns: Sequence[str], source_identity: str) -> int:
         """Write that a run begins, and return its number. It is larger than those of all runs before it."""

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from replica_cli.core.names import TableName
 from replica_cli.sqlbuilder.identifiers import quote
+from replica_cli.sqlbuilder.literals import text_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from replica_cli.core.position import Position
     from replica_cli.mysql.session import Session
+
+_NAMES_AT_ONCE = 500
 
 
 class TableChanges:
@@ -40,11 +43,15 @@ class TableChanges:
                 self._instance, name.schema, name.table, position.file, position.pos, position.gtid,
             )  # fmt: skip
 
-    def load(self) -> dict[TableName, str]:
-        """Return what identifies the last statement about each table."""
-        rows = self._session.rows(
-            f"SELECT schema_name, table_name, changed_file, changed_pos, changed_gtid FROM {self._table}"
-            " WHERE instance = %s",
-            self._instance,
-        )
-        return {TableName(str(s), str(t)): f"{file}:{pos} {gtid or ''}" for s, t, file, pos, gtid in rows}
+    def load(self, names: Sequence[TableName]) -> dict[TableName, str]:
+        """Return what identifies the last statement about each of some tables; without those that have none."""
+        changes = {}
+        for start in range(0, len(names), _NAMES_AT_ONCE):
+            part = names[start : start + _NAMES_AT_ONCE]
+            wanted = ", ".join(f"({text_literal(n.schema)}, {text_literal(n.table)})" for n in part)
+            for schema, table, file, pos, gtid in self._session.rows(
+                f"SELECT schema_name, table_name, changed_file, changed_pos, changed_gtid FROM {self._table}"
+                f" WHERE instance = {text_literal(self._instance)} AND (schema_name, table_name) IN ({wanted})"
+            ):
+                changes[TableName(str(schema), str(table))] = f"{file}:{pos} {gtid or ''}"
+        return changes

@@ -157,12 +157,12 @@ def run(
     ] = False,
 ) -> None:
     """Compare the rows of the secondaries with the primary's."""
+    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
+
     mode = VerifyMode(chosen_mode(resume=resume, restart=restart))
     tables = tuple(_pattern(text) for text in table or ())
     if mode is VerifyMode.RESUME and tables:
         raise UsageError("`--resume` continues an unfinished run with its tables: leave out `--table`")
-    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
-
     context = invocation.load_context(Overrides(verify_max_lag=max_lag))
     if sql is not None and len(context.secondaries) > 1:
         raise UsageError("`--sql` writes the statements of one secondary", hint="add `--secondary NAME`")

@@ -95,8 +95,7 @@ class Repairer:
             proofs = ProofStore(sessions.state, settings.state_schema, server.name)
             pattern = pattern_of(wanted.tables) if wanted.tables else None
             names = proofs.differing_tables(pattern)
-            instance = Instance.of(settings, server, sessions.primary, sessions.state)
-            compared = read_named_tables(instance, names)
+            compared = read_named_tables(Instance(settings, server, sessions.primary, sessions.state), names)
             return _Repair(self, wanted, sessions, proofs, compared).run(deadline, names)
 
 

@@ -110,7 +110,7 @@ class Scrub:
             servers = (settings.primary, self._server, self._server)
             primary, secondary, state = (stack.enter_context(connect(each, settings.network)) for each in servers)
             store = ProofStore(state, *key, RunKind.SCRUB)
-            compared = read_compared_tables(Instance.of(settings, self._server, primary, secondary), ())
+            compared = read_compared_tables(Instance(settings, self._server, primary, secondary), ())
             primary.close()
             last, identity = store.last_run(), compared.facts.identity
             is_resumed = last is not None and not last.is_done and last.source_identity == identity
@@ -143,7 +143,7 @@ class Scrub:
                 return self._rest(store, number)
             undecided = {**compared.refused, **outcome.undecided}
             store.end_run(number, {str(name): reason for name, reason in undecided.items()})
-            store.keep_only(({t.name for t in compared.tables} | compared.refused.keys()) - outcome.gone)
+            store.keep_only(compared.names - outcome.gone)
         return _POLL_SECONDS
 
     def _rest(self, store: ProofStore, number: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from replica_cli.checkpoint.table_changes import TableChanges
 from replica_cli.core.selection import pattern_of
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from replica_cli.core.names import TableName
-    from replica_cli.core.selection import Selection
     from replica_cli.core.settings import Server, Settings
     from replica_cli.core.table import TableDefinition
     from replica_cli.mysql.facts import ServerFacts
@@ -43,34 +42,25 @@ class ComparedTables:
     sequences: tuple[TableName, ...] = ()
     gone: frozenset[TableName] = frozenset()
 
+    @property
+    def names(self) -> frozenset[TableName]:
+        """Return the tables that get a verdict: those to compare, and those that cannot be compared."""
+        return frozenset((*(t.name for t in self.tables), *self.refused))
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """The two servers of an instance, and what it replicates.
+    """A secondary with its settings, and sessions to both servers."""
 
-    Attributes:
-        primary: a session to the primary.
-        secondary: a session to the secondary.
-        selection: the filters.
-        state_schema: where the state is on the secondary.
-        name: the name of the instance.
-    """
-
+    settings: Settings
+    server: Server
     primary: Session
     secondary: Session
-    selection: Selection
-    state_schema: str
-    name: str
-
-    @classmethod
-    def of(cls, settings: Settings, server: Server, primary: Session, secondary: Session) -> Self:
-        """Return the instance of a secondary."""
-        return cls(primary, secondary, settings.selection, settings.state_schema, server.name)
 
 
 def read_compared_tables(instance: Instance, patterns: Sequence[str]) -> ComparedTables:
     """Return the selected tables whose names match a pattern, all if there is no pattern. Raises ServerError."""
-    primary, selection = instance.primary, instance.selection
+    primary, selection = instance.primary, instance.settings.selection
     wanted = pattern_of(tuple(patterns)) if patterns else None
     own = read_catalog(primary, selected_schemas(primary, selection))
     names = [name for name in own if selection.target(name) is not None and (wanted is None or wanted.match(str(name)))]
@@ -90,7 +80,7 @@ def read_compared_again(
         connect(settings.primary, settings.network) as primary,
         connect(server, settings.network) as secondary,
     ):
-        compared = read_named_tables(Instance.of(settings, server, primary, secondary), names)
+        compared = read_named_tables(Instance(settings, server, primary, secondary), names)
     return {**{t.name: t for t in compared.tables}, **compared.refused}
 
 
@@ -100,7 +90,7 @@ def read_named_tables(instance: Instance, names: Sequence[TableName]) -> Compare
     Raises ServerError.
     """
     own = _with_parents(instance.primary, names)
-    present = [name for name in names if name in own and instance.selection.target(name) is not None]
+    present = [name for name in names if name in own and instance.settings.selection.target(name) is not None]
     compared = _compared(instance, own, present)
     return replace(compared, gone=frozenset(names) - frozenset(present))
 
@@ -121,19 +111,22 @@ def _with_parents(primary: Session, names: Sequence[TableName]) -> dict[TableNam
 def _compared(
     instance: Instance, own: Mapping[TableName, TableDefinition], names: Sequence[TableName]
 ) -> ComparedTables:
-    primary, secondary, selection = instance.primary, instance.secondary, instance.selection
+    settings, primary, secondary = instance.settings, instance.primary, instance.secondary
+    selection = settings.selection
     # A statement is noted before it runs, so what is read after this is not older than the notes.
-    changes = TableChanges(secondary, instance.state_schema, instance.name).load()
+    changes = TableChanges(secondary, settings.state_schema, instance.server.name).load(names)
     facts = read_facts(primary)
     sides = Sides(primary.is_mariadb, secondary.is_mariadb)
     targets = {name: target for name in own if (target := selection.target(name)) is not None}
     others = read_tables(secondary, [targets[name] for name in names])
-    tables, refused = [], {}
-    sequences = tuple(name for name in names if own[name].is_sequence)
-    for name in (name for name in names if name not in sequences):
+    tables, refused, sequences = [], {}, []
+    for name in names:
+        if own[name].is_sequence:
+            sequences.append(name)
+            continue
         cascades = Cascades() if facts.logs_cascades else cascades_into(own[name], own, targets)
         try:
             tables.append(plan_table(own[name], others.get(targets[name]), sides, cascades, changes.get(name, "")))
         except NotComparable as error:
             refused[name] = str(error)
-    return ComparedTables(facts, tuple(tables), refused, sequences)
+    return ComparedTables(facts, tuple(tables), refused, tuple(sequences))

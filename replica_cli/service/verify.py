@@ -168,14 +168,14 @@ class _Run:
         except Interrupted as error:
             failure = Failure.of(error)
         undecided = {**plan.refused, **(outcome.undecided if outcome else {})}
+        names = plan.names - (outcome.gone if outcome else frozenset())
         if outcome is not None and outcome.has_too_many:
             self._store.note_too_many(number)
         elif outcome is not None:
             self._store.end_run(number, {str(name): reason for name, reason in undecided.items()})
             if not patterns:
-                self._store.keep_only(({t.name for t in plan.tables} | plan.refused.keys()) - outcome.gone)
+                self._store.keep_only(names)
         is_stopped = outcome is None or outcome.has_too_many
-        names = ({t.name for t in plan.tables} | undecided.keys()) - (outcome.gone if outcome else frozenset())
         verdicts = self._verdicts(number, names, undecided, is_stopped=is_stopped)
         return VerifyReport(self._server.name, verdicts, is_stopped=is_stopped, failure=failure)
 
@@ -208,7 +208,7 @@ class _Run:
             saved = PositionStore(secondary, settings.state_schema, self._server.name).load()
             if saved is None:
                 raise no_position(self._server)
-            plan = read_compared_tables(Instance.of(settings, self._server, primary, secondary), patterns)
+            plan = read_compared_tables(Instance(settings, self._server, primary, secondary), patterns)
             check_primary(primary, settings, plan.facts, saved)
             notes = [unlimited_history(session) for session in (primary, secondary)]
         if plan.sequences:

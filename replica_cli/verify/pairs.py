@@ -161,6 +161,7 @@ class Pairs:
         # From which position the log is read, if a pair before has met an XA COMMIT without its rows. Each further pair
         # reads from there, so it knows the rows of all that was prepared since then.
         self._read_since: Position | None = None
+        # After a failover the position has no file until the first transaction. Once it has one, it is not asked again.
         self._has_file = False
         # Where the stream did not move. As long as it is there, a pair does not wait for it.
         self._still_at: Position | None = None

@@ -84,7 +84,7 @@ class TableRun:
         self.table = table
         self._save = save
         self._own_report = report
-        self._take = self._let_go
+        self._take = self._pass_on
         self._saved_count = progress.range_count if progress else 0
         self._unsaved: list[_Unsaved] = []
         self._fruitless = 0
@@ -134,7 +134,7 @@ class TableRun:
         return count + len(step.decided)
 
     def _step_if_still(self, pair: Pair, limits: Limits) -> Step | None:
-        """Compare a part of a table without snapshots. Nothing counts of it if the table was changed meanwhile."""
+        """Compare a part of a table without snapshots. If the table was changed meanwhile, the part does not count."""
         before = copy(self._strategy)
         rows = min(limits.rows or _STILL_ROWS, _STILL_ROWS)
         try:
@@ -153,24 +153,24 @@ class TableRun:
         """Keep differences back until it is known that the table was not changed. Raises _ChangedError if it was."""
         held: list[Difference] = []
 
-        def let_go() -> None:
+        def pass_all_on() -> None:
             if pair.has_changed(self.table):
                 raise _ChangedError
             for difference in held:
-                self._let_go(difference)
+                self._pass_on(difference)
             held.clear()
 
         def hold(difference: Difference) -> None:
             held.append(difference)
             if len(held) >= _HELD_DIFFERENCES:
-                let_go()
+                pass_all_on()
 
         self._take = hold
         try:
             yield
-            let_go()
+            pass_all_on()
         finally:
-            self._take = self._let_go
+            self._take = self._pass_on
 
     def postpone(self, reason: str) -> None:
         """Note that a pair of snapshots cannot be used for the table, and why."""
@@ -203,6 +203,6 @@ class TableRun:
     def _report(self, difference: Difference) -> None:
         self._take(difference)
 
-    def _let_go(self, difference: Difference) -> None:
+    def _pass_on(self, difference: Difference) -> None:
         self._differences += difference.count
         self._own_report(difference)

@@ -33,6 +33,17 @@ def follow(replica: SandboxServer, primary: SandboxServer) -> None:
         session.execute(start)
 
 
+def wait_until_followed(server: SandboxServer, schema: str) -> None:
+    """Wait until a server has the last row of the table, the one with the id 3."""
+
+    def has_followed() -> bool:
+        with server.session() as session:
+            there = session.rows("SELECT 1 FROM information_schema.tables WHERE table_schema = %s", schema)
+            return bool(there) and bool(session.rows(f"SELECT 1 FROM {schema}.t WHERE id = 3"))
+
+    wait_until(has_followed, "the second server to have it all")
+
+
 @pytest.mark.every_flavour
 def test_a_promoted_replica_is_streamed_from_by_gtid_and_one_that_lacks_rows_is_not(
     replica: Replica, server_factory: ServerFactory
@@ -49,13 +60,7 @@ def test_a_promoted_replica_is_streamed_from_by_gtid_and_one_that_lacks_rows_is_
     replica.wait_until_applied(stream)
     assert stream.end(signal.SIGTERM).code == 0
     replica.on_primary("UPDATE t SET n = n + 1", "INSERT INTO t VALUES (3, 0)")
-
-    def has_followed() -> bool:
-        with second.session() as session:
-            there = session.rows("SELECT 1 FROM information_schema.tables WHERE table_schema = %s", replica.schema)
-            return bool(there) and bool(session.rows(f"SELECT 1 FROM {replica.schema}.t WHERE id = 3"))
-
-    wait_until(has_followed, "the second server to have it all")
+    wait_until_followed(second, replica.schema)
     first.kill()
 
     replica.primary = lacking
@@ -90,13 +95,7 @@ def test_rows_are_compared_and_repaired_only_with_the_primary_of_the_position(
     follow(second, first)
     replica.on_primary(create, "INSERT INTO t VALUES (1, 0), (2, 0), (3, 0)")
     replica.run("transfer")
-
-    def count_on_second() -> object:
-        with second.session() as session:
-            names = session.rows("SELECT 1 FROM information_schema.tables WHERE table_schema = %s", replica.schema)
-            return names and session.row(f"SELECT COUNT(*) FROM {replica.schema}.t")
-
-    wait_until(lambda: count_on_second() == (3,), "the second server to have it all")
+    wait_until_followed(second, replica.schema)
     with replica.secondaries["db1"].session(replica.schema) as session:
         session.execute("UPDATE t SET n = 7 WHERE id = 2")
     replica.run("verify", "run", code=3)
@@ -139,13 +138,7 @@ def test_no_file_position_of_the_former_primary_counts_on_the_next_one(
     # The replay window of the copy is still open.
     assert replica.state("SELECT copy_start_file <> '' FROM table_state") == [(1,)]
     replica.on_primary("INSERT INTO t VALUES (3, 0)")
-
-    def has_followed() -> bool:
-        with second.session() as session:
-            there = session.rows("SELECT 1 FROM information_schema.tables WHERE table_schema = %s", replica.schema)
-            return bool(there) and bool(session.rows(f"SELECT 1 FROM {replica.schema}.t WHERE id = 3"))
-
-    wait_until(has_followed, "the second server to have it all")
+    wait_until_followed(second, replica.schema)
     first.kill()
     replica.primary = second
     # Accepted and stopped before any transaction came: the file and the offset of the first server must not be left.

@@ -27,8 +27,8 @@ class VerifyRequest:
         tables: patterns of the primary's table names, empty for all replicated tables.
         workers: how many tables are compared at the same time.
         rate: rows a second that are read on each server at most, by all workers together; 0 for no limit.
-        max_differences: the run stops when it has met this number of differences, 0 for no limit. Those that it met
-            before it was resumed do not count.
+        max_differences: the run stops when it has met this number of rows that differ and were not known before, 0 for
+            no limit.
         is_count_only: compare only the numbers of rows.
         keeps_rows: store the values of the rows that differ.
         reports_rows: give the values to the reporter.
