@@ -120,6 +120,8 @@ class Prefetch:
         self._shapes: dict[RowHead, _Shape] = {}
         self._changed = threading.Condition()
         self._batch: _Batch | None = None
+        # How many batches the applier has sent, and which of them the thread reads ahead of.
+        self._taken = self._current = 0
         self._session: Session | None = None
         self._gain = PrefetchGain()
         self._thread: threading.Thread | None = None
@@ -138,6 +140,7 @@ class Prefetch:
             batch = _Batch(events, self._shapes_of(events, definitions))
         with self._changed:
             self._batch = batch
+            self._taken += 1
             self._changed.notify()
         if batch is not None and self._thread is None:
             self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
@@ -176,28 +179,29 @@ class Prefetch:
                 self._changed.wait()
             self.is_resting = False
             batch, self._batch = self._batch, None
+            self._current = self._taken
             return None if self.is_over else batch
 
-    def _has_next(self, seconds: float = 0.0) -> bool:
-        """Return True if another batch or the end has come; wait up to `seconds` for that."""
+    def _is_behind(self, seconds: float) -> bool:
+        """Return True if the applier is at another batch, be it a small one, or at its end; wait `seconds` for that."""
         with self._changed:
-            if seconds and not self.is_over and self._batch is None:
-                self._changed.wait(seconds)
-            return self.is_over or self._batch is not None
+            return self._changed.wait_for(lambda: self.is_over or self._taken != self._current, seconds)
 
     def _read_ahead(self, session: Session, batch: _Batch, pages: int) -> None:
         begin = judged = last = _counts(session)
         rows = batch.rows()
         taken = idle = 0
-        while not self._has_next() and idle < _IDLE_POLLS:
+        pause = 0.0 if self.is_on else _PAUSE_OFF_SECONDS
+        while not self._is_behind(pause) and idle < _IDLE_POLLS:
             now = _counts(session)
+            pause = 0.0
             idle = idle + 1 if now.rows == last.rows else 0
             last = now
             if now.rows - judged.rows >= _JUDGED_ROWS:
                 self._judge(now, judged)
                 judged = now
             if not self.is_on:
-                self._has_next(_PAUSE_OFF_SECONDS)
+                pause = _PAUSE_OFF_SECONDS
                 continue
             applied = now.rows - begin.rows
             first = next(rows, None)
@@ -210,7 +214,7 @@ class Prefetch:
                 skipped = applied + window // 3 - taken
                 taken += sum(1 for _ in itertools.islice(rows, skipped))
             if taken >= applied + window:
-                self._has_next(_PAUSE_SECONDS)
+                pause = _PAUSE_SECONDS
                 continue
             idle = 0
             ahead = list(itertools.islice(rows, window // 3))

@@ -134,6 +134,32 @@ def test_small_batches_open_no_session(filled: Harness, monkeypatch: pytest.Monk
     filled.assert_equal()
 
 
+def test_a_small_batch_ends_the_reading_for_the_batch_before(filled: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Given(monkeypatch)
+    _change(filled, ROWS)
+    filled.stream()
+    run, definitions = given.batches[-1]
+    monkeypatch.undo()
+    # As if rows of other batches were applied all the time.
+    monkeypatch.setattr(prefetch, "_IDLE_POLLS", 1_000_000)
+    counts, looks = prefetch._counts, list["Session"]()
+
+    def counted(session: Session) -> prefetch._Counts:
+        looks.append(session)
+        return counts(session)
+
+    monkeypatch.setattr(prefetch, "_counts", counted)
+    ahead = Prefetch(Watched(filled), filled.settings.selection, instance=INSTANCE)
+    ahead.take(run, definitions)
+    wait_until(lambda: bool(looks))
+    for _ in range(20):
+        ahead.take([], definitions)
+    wait_until(lambda: ahead.is_resting)
+    # One when a large batch begins. The next would be after a quarter of a second.
+    assert len(looks) <= 2
+    ahead.stop()
+
+
 def test_a_session_that_fails_ends_nothing(
     filled: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
