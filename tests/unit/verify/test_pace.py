@@ -67,17 +67,17 @@ def test_servers_that_lose_nothing_get_little_rest(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("loss", [0.1, 0.25, 0.4])
-def test_servers_that_lose_much_lose_a_twentieth_in_the_end(loss: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_servers_that_lose_much_lose_little_in_the_end(loss: float, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(alone=5000, compared=5000 * (1 - loss))
     run(world, 100, monkeypatch)
     share = world.compared_seconds / (world.compared_seconds + world.rested_seconds)
-    assert loss * share == pytest.approx(0.05, abs=0.01)
+    assert loss * share == pytest.approx(0.03, abs=0.005)
 
 
 def test_a_comparison_never_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(alone=5000, compared=10)
     run(world, 50, monkeypatch)
-    assert world.rested_seconds <= 10 * world.compared_seconds
+    assert world.rested_seconds <= 20 * world.compared_seconds
 
 
 def test_short_chunks_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
