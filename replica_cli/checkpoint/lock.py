@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from replica_cli.checkpoint.beats import FRESH_SECONDS
-from replica_cli.core.attempts import LOCK_FREE_ATTEMPTS
+from replica_cli.core.attempts import LOCK_FREE_ATTEMPTS, REPAIR_STEP_SECONDS
 from replica_cli.core.errors import Interrupted, LockHeld, LockLost, NamedTwice, SecondaryError
 from replica_cli.core.wording import duration, holder_text
 from replica_cli.logs import Tag, log
@@ -112,8 +112,9 @@ class WriterLock:
         """Take the lock, waiting at most `timeout` seconds if the connection that holds it works.
 
         A connection that is gone keeps the lock until the server has rolled back its open transaction. The wait for
-        that has no limit except `stop`. `former` is the connection on which this process held the lock before: the
-        network may have cut it while the server still has it, so it is killed.
+        that has no limit except `stop`. A repair frees the lock after the rows that it has begun with, so a caller that
+        waits at all waits for that. `former` is the connection on which this process held the lock before: the network
+        may have cut it while the server still has it, so it is killed.
 
         Raises:
             LockHeld: another process holds the lock; the error names it.
@@ -122,6 +123,7 @@ class WriterLock:
             Interrupted: `stop` was set.
         """
         former_id = self._kill(former) if former is not None else None
+        gives_way_until = time.monotonic() + timeout + REPAIR_STEP_SECONDS if timeout else 0.0
         logged_at, times_free = None, 0
         while not self.try_acquire(timeout):
             if stop is not None and stop.is_set:
@@ -133,6 +135,8 @@ class WriterLock:
                 times_free += 1
                 if times_free >= LOCK_FREE_ATTEMPTS:
                     raise SecondaryError(f"{self._instance}: the server does not give the writer's lock, which is free")
+                continue
+            if self._is_repair(holder) and time.monotonic() < gives_way_until:
                 continue
             if not self._is_rolling_back(holder):
                 raise self.refusal()
@@ -169,8 +173,21 @@ class WriterLock:
                     return True
         return False
 
+    def _is_repair(self, holder: int | None) -> bool:
+        """Return True if a connection is that of a command that repairs rows."""
+        row = self._session.row(
+            "SELECT IS_USED_LOCK(%s) = %s", repair_lock_name(self._state_schema, self._instance), holder
+        )
+        return bool(row and row[0])
+
     def refusal(self) -> LockHeld:
         """Return the error that names the holder of the lock, and for how long the holder has been silent."""
+        holder = self.holder_id()
+        if self._is_repair(holder):
+            return LockHeld(
+                f"{self._instance}: a command repairs its rows (connection {holder} of the secondary)",
+                hint="wait until `replica verify repair` has ended, or end it: it can go on later",
+            )
         status = self._session.row(
             f"SELECT holder, TIMESTAMPDIFF(SECOND, beat_at, UTC_TIMESTAMP(6)) FROM {self._status} WHERE instance = %s",
             self._instance,

@@ -36,6 +36,8 @@ CHANGED_RECORD_SECONDS = 1.0
 """How long a re-sync waits after another thread or process changed the records of its tables."""
 WRITER_LOCK_SECONDS = 10.0
 """How long a process waits for the writer's lock while the connection that holds it works."""
+REPAIR_STEP_SECONDS = 60.0
+"""How much longer it waits if that connection repairs rows: the lock is freed after the rows that were begun with."""
 LOCK_FREE_ATTEMPTS = 10
 """How often the server may answer that the writer's lock is free and not give it."""
 RESTART_SECONDS, RESTART_LIMIT_SECONDS = 1.0, 30.0
@@ -122,7 +124,7 @@ _ROWS = (
     ),
     (
         "another process holds the writer's lock",
-        f"{WRITER_LOCK_SECONDS:.0f} s; without a limit while the server rolls back a transaction of that process",
+        f"{WRITER_LOCK_SECONDS:.0f} s, {REPAIR_STEP_SECONDS:.0f} s more for a repair; no limit in a rollback",
         "the command or the stream ends; a standby waits",
     ),
     (

@@ -12,9 +12,11 @@ import pytest
 from replica_cli.checkpoint.beats import BeatStore
 from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock
 from replica_cli.checkpoint.schema import create_state_schema
+from replica_cli.checkpoint.verify_lock import take_repair_lock
 from replica_cli.core.errors import Interrupted, LockHeld, LockLost, NamedTwice, SecondaryError
 from replica_cli.core.status import WorkerStatus
 from replica_cli.mysql.errnos import Remedy, ServerError
+from replica_cli.side_by_side import in_threads
 from replica_cli.stop import StopToken
 from tests.support.command import wait_until
 
@@ -39,6 +41,24 @@ def test_who_writes_is_named(sessions: tuple[Session, Session], state_schema: st
     with pytest.raises(LockHeld, match=r"^db1: the process \(host far, pid 12\) writes to this instance$") as held:
         WriterLock(other, state_schema, "db1").acquire(0)
     assert "stop it first" in (held.value.hint or "")
+
+
+def test_a_repair_that_holds_the_lock_is_waited_for_and_not_taken_for_the_process_before(
+    sessions: tuple[Session, Session], state_schema: str
+) -> None:
+    repair, stream = sessions
+    take_repair_lock(repair, state_schema, "db1")
+    with pytest.raises(LockHeld, match=rf"^db1: a command repairs its rows \(connection {repair.connection_id} of"):
+        WriterLock(stream, state_schema, "db1").acquire(0)
+
+    def end_step() -> None:
+        StopToken().wait(2.5)
+        WriterLock(repair, state_schema, "db1").release()
+
+    with in_threads([end_step]) as (step,):
+        WriterLock(stream, state_schema, "db1").acquire(0.5)
+        step.result()
+    assert WriterLock(stream, state_schema, "db1").is_ours()
 
 
 def test_a_holder_that_is_silent_is_named_with_its_age_and_what_takes_over(

@@ -32,9 +32,11 @@ class Server:
         rolls_back: Iterable[bool] = (False,),
         status: tuple[str, int] | None = ("host:7", 3),
         uptime: int = 1_000_000,
+        repairs: Iterable[bool] = (False,),
     ) -> None:
         self.answers: dict[str, list[object]] = {
             "GET_LOCK": list(given), "IS_USED_LOCK": list(holders), "ROLLING": list(rolls_back),
+            "REPAIRS": list(repairs),
         }  # fmt: skip
         self.status = status
         self.uptime = uptime
@@ -58,6 +60,7 @@ class Server:
         answers: dict[str, Callable[[], Row | None]] = {
             "GET_LOCK": lambda: (self._next("GET_LOCK"),),
             "RELEASE_LOCK": lambda: (1,),
+            "IS_USED_LOCK(%s) = %s": lambda: (int(bool(self._next("REPAIRS"))),),
             "IS_USED_LOCK": lambda: (self._next("IS_USED_LOCK"),),
             "Uptime": lambda: ("Uptime", str(self.uptime)),
             "processlist": lambda: (1,) if self._next("ROLLING") else None,
@@ -99,6 +102,20 @@ def test_a_rollback_of_a_dead_connection_is_waited_for_without_a_limit() -> None
     server = Server(given=[0] * 50 + [1], rolls_back=[True])
     lock(server).acquire(10.0)
     assert server.timeouts == [10.0] + [1.0] * 50
+
+
+def test_a_repair_is_waited_for_because_it_gives_way() -> None:
+    server = Server(given=[0] * 20 + [1], repairs=[True])
+    lock(server).acquire(10.0)
+    assert server.timeouts == [10.0] + [1.0] * 20
+
+
+def test_a_repair_that_does_not_give_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LockHeld, match=r"^db2: a command repairs its rows \(connection 9 of the secondary\)$"):
+        lock(Server(repairs=[True])).acquire(0.0)
+    monkeypatch.setattr("replica_cli.checkpoint.lock.REPAIR_STEP_SECONDS", -10.0)
+    with pytest.raises(LockHeld, match="a command repairs its rows"):
+        lock(Server(repairs=[True])).acquire(10.0)
 
 
 def test_a_stop_ends_the_wait() -> None:
