@@ -120,8 +120,6 @@ class Prefetch:
         self._shapes: dict[RowHead, _Shape] = {}
         self._changed = threading.Condition()
         self._batch: _Batch | None = None
-        # How many batches the applier has sent, and which of them the thread reads ahead of.
-        self._taken = self._current = 0
         self._session: Session | None = None
         self._gain = PrefetchGain()
         self._thread: threading.Thread | None = None
@@ -140,7 +138,6 @@ class Prefetch:
             batch = _Batch(events, self._shapes_of(events, definitions))
         with self._changed:
             self._batch = batch
-            self._taken += 1
             self._changed.notify()
         if batch is not None and self._thread is None:
             self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
@@ -162,7 +159,8 @@ class Prefetch:
                 with self._changed:
                     self._session = session
                 pages = _pages(session)
-                while (batch := self._next()) is not None:
+                batch = None
+                while (batch := self._next(batch)) is not None:
                     self._read_ahead(session, batch, pages)
         except ReplicaError as error:
             if not self.is_over:
@@ -171,28 +169,25 @@ class Prefetch:
             with self._changed:
                 self.is_over, self._session = True, None
 
-    def _next(self) -> _Batch | None:
-        """Wait for a batch and return it, None after `stop`."""
+    def _next(self, last: _Batch | None) -> _Batch | None:
+        """Wait for another batch than the last one and return it, None after `stop`."""
         with self._changed:
-            while not self.is_over and self._batch is None:
-                self.is_resting = True
-                self._changed.wait()
+            self.is_resting = True
+            self._changed.wait_for(lambda: self.is_over or self._batch not in (None, last))
             self.is_resting = False
-            batch, self._batch = self._batch, None
-            self._current = self._taken
-            return None if self.is_over else batch
+            return None if self.is_over else self._batch
 
-    def _is_behind(self, seconds: float) -> bool:
-        """Return True if the applier is at another batch, be it a small one, or at its end; wait `seconds` for that."""
+    def _is_past(self, batch: _Batch, seconds: float) -> bool:
+        """Return True if the applier is past a batch, or has ended; wait up to `seconds` for that."""
         with self._changed:
-            return self._changed.wait_for(lambda: self.is_over or self._taken != self._current, seconds)
+            return self._changed.wait_for(lambda: self.is_over or self._batch is not batch, seconds)
 
     def _read_ahead(self, session: Session, batch: _Batch, pages: int) -> None:
         begin = judged = last = _counts(session)
         rows = batch.rows()
         taken = idle = 0
         pause = 0.0 if self.is_on else _PAUSE_OFF_SECONDS
-        while not self._is_behind(pause) and idle < _IDLE_POLLS:
+        while not self._is_past(batch, pause) and idle < _IDLE_POLLS:
             now = _counts(session)
             pause = 0.0
             idle = idle + 1 if now.rows == last.rows else 0
