@@ -136,18 +136,23 @@ class WriterLock:
                 if times_free >= LOCK_FREE_ATTEMPTS:
                     raise SecondaryError(f"{self._instance}: the server does not give the writer's lock, which is free")
                 continue
-            if self._is_repair(holder) and time.monotonic() < gives_way_until:
-                continue
-            if not self._is_rolling_back(holder):
+            is_patient = time.monotonic() < gives_way_until
+            reason = self._reason_to_wait(holder, is_ours=holder == former_id, is_patient=is_patient)
+            if not reason:
                 raise self.refusal()
             if logged_at is None or time.monotonic() - logged_at > _LOG_SECONDS:
                 logged_at = time.monotonic()
-                log(
-                    logger, logging.WARNING, Tag.RETRY, "waits for the writer's lock: the server still rolls back a "
-                    "transaction of %s (connection %d)",
-                    "this worker's former connection" if holder == former_id else "the connection that holds it",
-                    holder, instance=self._instance,
-                )  # fmt: skip
+                text = f"waits for the writer's lock: {reason} (connection {holder})"
+                log(logger, logging.WARNING, Tag.RETRY, "%s", text, instance=self._instance)
+
+    def _reason_to_wait(self, holder: int, *, is_ours: bool, is_patient: bool) -> str:
+        """Return why the connection that holds the lock will free it, empty if that is not known."""
+        if is_patient and self._is_repair(holder):
+            return "a command repairs rows, and frees it after each step"
+        if self._is_rolling_back(holder):
+            whose = "this worker's former connection" if is_ours else "the connection that holds it"
+            return f"the server still rolls back a transaction of {whose}"
+        return ""
 
     def _kill(self, former: FormerWriter) -> int | None:
         """Kill the connection on which this process held the lock, if it still holds it; return its id, None if not.
@@ -173,17 +178,14 @@ class WriterLock:
                     return True
         return False
 
-    def _is_repair(self, holder: int | None) -> bool:
+    def _is_repair(self, holder: int) -> bool:
         """Return True if a connection is that of a command that repairs rows."""
-        row = self._session.row(
-            "SELECT IS_USED_LOCK(%s) = %s", repair_lock_name(self._state_schema, self._instance), holder
-        )
-        return bool(row and row[0])
+        return lock_holder(self._session, repair_lock_name(self._state_schema, self._instance)) == holder
 
     def refusal(self) -> LockHeld:
         """Return the error that names the holder of the lock, and for how long the holder has been silent."""
         holder = self.holder_id()
-        if self._is_repair(holder):
+        if holder is not None and self._is_repair(holder):
             return LockHeld(
                 f"{self._instance}: a command repairs its rows (connection {holder} of the secondary)",
                 hint="wait until `replica verify repair` has ended, or end it: it can go on later",
@@ -215,8 +217,7 @@ class WriterLock:
 
     def holder_id(self) -> int | None:
         """Return the id of the connection that holds the lock, None if the lock is free."""
-        row = self._session.row("SELECT IS_USED_LOCK(%s)", self._name)
-        return None if row is None or row[0] is None else int(row[0])
+        return lock_holder(self._session, self._name)
 
     def is_ours(self) -> bool:
         """Return True if this session still holds the lock."""
@@ -242,12 +243,17 @@ class LockGuard:
 
     def check(self, session: Session) -> None:
         """Raise LockLost unless the writer's connection holds the lock."""
-        row = session.row(f"SELECT IS_USED_LOCK('{lock_name(self.state_schema, self.instance)}')")
-        if row is None or row[0] is None or int(row[0]) != self.writer_id:
+        if lock_holder(session, lock_name(self.state_schema, self.instance)) != self.writer_id:
             raise LockLost(
                 f"{self.instance}: the writer's lock was lost while this process was frozen or cut off",
                 hint="`replica transfer --resume` goes on if no other process does",
             )
+
+
+def lock_holder(session: Session, name: str) -> int | None:
+    """Return the id of the connection that holds a named lock of the server, None if it is free."""
+    row = session.row("SELECT IS_USED_LOCK(%s)", name)
+    return None if row is None or row[0] is None else int(row[0])
 
 
 def work_of(primary: Server, selection: Selection) -> str:

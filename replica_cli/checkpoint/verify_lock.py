@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replica_cli.checkpoint.lock import repair_lock_name, verify_lock_name
+from replica_cli.checkpoint.lock import lock_holder, repair_lock_name, verify_lock_name
 from replica_cli.core.errors import LockHeld
 
 if TYPE_CHECKING:
@@ -34,23 +34,18 @@ def take_repair_lock(session: Session, state_schema: str, instance: str) -> None
 
 def is_verifying(session: Session, state_schema: str, instance: str) -> bool:
     """Return True if a process holds the lock of a comparison. Raises ServerError."""
-    return _holder(session, verify_lock_name(state_schema, instance)) is not None
+    return lock_holder(session, verify_lock_name(state_schema, instance)) is not None
 
 
 def is_repairing(session: Session, state_schema: str, instance: str) -> bool:
     """Return True if a command holds the lock of a repair. Raises ServerError."""
-    return _holder(session, repair_lock_name(state_schema, instance)) is not None
+    return lock_holder(session, repair_lock_name(state_schema, instance)) is not None
 
 
 def _take(session: Session, name: str, refusal: str) -> None:
     row = session.row("SELECT GET_LOCK(%s, %s)", name, _PATIENCE_SECONDS)
     if row and row[0] == 1:
         return
-    holder = _holder(session, name)
+    holder = lock_holder(session, name)
     connection = f" (connection {holder} of the secondary)" if holder else ""
     raise LockHeld(refusal + connection, hint="wait until it has ended, or end it")
-
-
-def _holder(session: Session, name: str) -> int | None:
-    row = session.row("SELECT IS_USED_LOCK(%s)", name)
-    return None if row is None or row[0] is None else int(row[0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock, lock_name
+from replica_cli.checkpoint.lock import FormerWriter, LockGuard, WriterLock, lock_name, repair_lock_name
 from replica_cli.core.attempts import LOCK_FREE_ATTEMPTS
 from replica_cli.core.errors import Interrupted, LockHeld, LockLost, NamedTwice, SecondaryError
 from replica_cli.mysql.errnos import Remedy, ServerError
@@ -60,14 +60,18 @@ class Server:
         answers: dict[str, Callable[[], Row | None]] = {
             "GET_LOCK": lambda: (self._next("GET_LOCK"),),
             "RELEASE_LOCK": lambda: (1,),
-            "IS_USED_LOCK(%s) = %s": lambda: (int(bool(self._next("REPAIRS"))),),
-            "IS_USED_LOCK": lambda: (self._next("IS_USED_LOCK"),),
+            "IS_USED_LOCK": lambda: (self._holder(arguments[0]),),
             "Uptime": lambda: ("Uptime", str(self.uptime)),
             "processlist": lambda: (1,) if self._next("ROLLING") else None,
             "innodb_trx": lambda: None,
             "holder": lambda: self.status,
         }
         return next(answer() for part, answer in answers.items() if part in sql)
+
+    def _holder(self, name: object) -> object:
+        if name == repair_lock_name("replica", "db2"):
+            return OTHER if self._next("REPAIRS") else None
+        return self._next("IS_USED_LOCK")
 
     def _next(self, what: str) -> object:
         answers = self.answers[what]
@@ -104,10 +108,13 @@ def test_a_rollback_of_a_dead_connection_is_waited_for_without_a_limit() -> None
     assert server.timeouts == [10.0] + [1.0] * 50
 
 
-def test_a_repair_is_waited_for_because_it_gives_way() -> None:
+def test_a_repair_is_waited_for_because_it_gives_way(caplog: pytest.LogCaptureFixture) -> None:
     server = Server(given=[0] * 20 + [1], repairs=[True])
     lock(server).acquire(10.0)
     assert server.timeouts == [10.0] + [1.0] * 20
+    assert [r.getMessage() for r in caplog.records] == [
+        "waits for the writer's lock: a command repairs rows, and frees it after each step (connection 9)"
+    ]
 
 
 def test_a_repair_that_does_not_give_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
