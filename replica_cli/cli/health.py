@@ -68,7 +68,7 @@ def health(
     ] = None,
 ) -> None:
     """Check that replication is alive, moving and safe."""
-    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
+    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` loads no module of `config`
 
     run = invocation.load_context(Overrides(max_lag=max_lag))
     with invocation.waiting(run):

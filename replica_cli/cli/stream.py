@@ -86,7 +86,7 @@ def stream(
     listen: Annotated[str | None, LISTEN] = None,
 ) -> None:
     """Keep the secondaries in step with the primary until stopped."""
-    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
+    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` loads no module of `config`
 
     overrides = Overrides(engine=engine.value if engine else None, listen=listen)
     run = invocation.load_context(overrides)

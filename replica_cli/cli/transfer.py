@@ -87,7 +87,7 @@ def transfer(
     listen: Annotated[str | None, LISTEN_ONLY_BY_OPTION] = None,
 ) -> None:
     """Copy the tables to the secondaries."""
-    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
+    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` loads no module of `config`
 
     mode = TransferMode(chosen_mode(resume=resume, restart=restart))
     tables = tuple(_table_name(text) for text in table or ())

@@ -157,7 +157,7 @@ def run(
     ] = False,
 ) -> None:
     """Compare the rows of the secondaries with the primary's."""
-    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` stays fast
+    from replica_cli.config.overrides import Overrides  # noqa: PLC0415 - `--help` loads no module of `config`
 
     mode = VerifyMode(chosen_mode(resume=resume, restart=restart))
     tables = tuple(_pattern(text) for text in table or ())

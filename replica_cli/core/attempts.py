@@ -124,7 +124,10 @@ _ROWS = (
     ),
     (
         "another process holds the writer's lock",
-        f"{WRITER_LOCK_SECONDS:.0f} s, {REPAIR_STEP_SECONDS:.0f} s more for a repair; no limit in a rollback",
+        (
+            f"{WRITER_LOCK_SECONDS:.0f} s; {REPAIR_STEP_SECONDS:.0f} s more if it repairs rows; without a limit "
+            "while the server rolls back a transaction of that process"
+        ),
         "the command or the stream ends; a standby waits",
     ),
     (

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _WORK = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Handler_write', 'Handler_update', 'Handler_delete')"
 # A server that does less work in a second has nothing to lose.
 _IDLE_RATE = 200.0
-# What the applications may lose by the reading of chunks. The goal is less than a tenth of their work in all: opening
-# snapshots, reading the log and the comparison's own process take as much again where they share processors.
+# What part of their work the applications may lose because chunks are read. All of a comparison has to take less than
+# a tenth. The rest is for what is not measured here: opening snapshots, reading the log, and the comparison's process.
 _LOSS = 0.03
 _LEAST_SHARE = 0.05
 # Before the first rest.

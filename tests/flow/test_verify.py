@@ -339,7 +339,7 @@ def test_tables_that_are_dropped_or_locked_do_not_hold_up_the_others(replica: Re
     replica.wait_until_applied(stream)
     compared = replica.start("verify", "run", "--json", "--rate", "500")
     for name in names[2:]:
-        time.sleep(0.6)  # noqa: TID251 - the run meets one dropped table after another
+        time.sleep(0.6)  # noqa: TID251 - spreads the drops over the run, at any moments of it
         replica.on_primary(f"DROP TABLE {name}")
     ended = compared.end()
     assert ended.code == 0, ended
